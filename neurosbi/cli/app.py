@@ -1,0 +1,77 @@
+"""The ``neurosbi`` program: collects the verbs and turns errors into sentences and exit codes."""
+
+__all__ = ["main"]
+
+import sys
+from importlib import import_module
+
+import click
+import typer
+
+from neurosbi.errors import InterruptedRunError, NeuroSBIError
+
+_VERBS: tuple[
+    str, ...
+] = ()  # filled as verbs are written: fit inspect simulators simulate train doctor
+
+app = typer.Typer(
+    name="neurosbi",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "From a recording to a posterior over mechanistic models.\n\n"
+        "Start with [bold]neurosbi inspect FILE[/bold] to see what a recording holds, then "
+        "[bold]neurosbi fit FILE[/bold]. Every verb explains itself with --help."
+    ),
+)
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the Python traceback of an error."),
+) -> None:
+    """Options that come before the verb."""
+
+
+for _verb in _VERBS:
+    _module = import_module(f"neurosbi.cli.{_verb}")
+    app.command(name=_verb, no_args_is_help=getattr(_module, "NEEDS_ARGUMENTS", False))(
+        getattr(_module, _verb)
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program and end the process: 0 ok, 1 failed, 2 bad input, 3 environment, 130 stopped."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except NeuroSBIError as error:
+        if debug:
+            raise
+        code = _complain(str(error), error.exit_code)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "neurosbi"
+        code = _complain(f"{error.format_message()} See: {command} --help", 2)
+    except (KeyboardInterrupt, click.Abort):
+        code = _complain(
+            "stopped; run the same command again to continue", InterruptedRunError.exit_code
+        )
+    except Exception as error:  # a defect: say what to send us instead of a page of traceback
+        if debug:
+            raise
+        code = _complain(
+            f"internal error: {type(error).__name__}: {error} "
+            "(run again with: neurosbi --debug ..., and report what it prints)",
+            1,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"neurosbi: {sentence}", file=sys.stderr)
+    return code

@@ -1,0 +1,88 @@
+"""A recording as data: sweeps of voltage and current, whatever file they came from."""
+
+__all__ = ["CurrentStep", "Recording", "Sweep"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from neurosbi.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class CurrentStep:
+    """A square step found in the current trace; ``amplitude`` is relative to ``holding`` (pA)."""
+
+    onset: float
+    offset: float
+    amplitude: float
+    holding: float = 0.0
+
+    @property
+    def duration(self) -> float:
+        """Length of the step in ms."""
+        return self.offset - self.onset
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One sweep: ``voltage`` in mV and ``current`` in pA, both [time], every ``dt`` ms.
+
+    ``steps`` are all steps found in the current, ``test_step`` is the one a fit uses (None when
+    there is none). ``usable_from`` is the first real sample: what lies before is padding.
+    ``spikes`` counts upward crossings of -10 mV within the test step (or the whole sweep).
+    ``problem`` says in words why the sweep cannot be fitted, None if it can.
+    """
+
+    number: int
+    voltage: np.ndarray
+    current: np.ndarray
+    dt: float
+    clamp: Literal["current", "voltage"] = "current"
+    stimulus_name: str = ""
+    steps: tuple[CurrentStep, ...] = ()
+    test_step: CurrentStep | None = None
+    usable_from: int = 0
+    spikes: int = 0
+    problem: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def duration(self) -> float:
+        """Length of the sweep in ms."""
+        return len(self.voltage) * self.dt
+
+    @property
+    def time(self) -> np.ndarray:
+        """Sample times in ms [time]."""
+        return np.arange(len(self.voltage)) * self.dt
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A file's sweeps. ``junction_potential`` (mV) has been added to every voltage."""
+
+    path: Path
+    format: str
+    sweeps: tuple[Sweep, ...]
+    junction_potential: float = 0.0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """A short name for folders and titles."""
+        return str(self.metadata.get("name") or self.path.stem)
+
+    def sweep(self, number: int) -> Sweep:
+        """The sweep with this number.
+
+        Raises `BadInputError` that lists the numbers which exist.
+        """
+        for sweep in self.sweeps:
+            if sweep.number == number:
+                return sweep
+        numbers = ", ".join(str(s.number) for s in self.sweeps)
+        raise BadInputError(f"{self.path.name} has no sweep {number}; it has {numbers}")

@@ -1,0 +1,193 @@
+"""What every simulator offers, whoever wrote it.
+
+A simulator turns parameter sets into features without keeping traces, gives traces on request,
+and computes the very same features from a recorded sweep.
+"""
+
+__all__ = ["Observation", "SimulationBatch", "Simulator", "Status"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from neurosbi.contract.recording import Sweep
+from neurosbi.contract.stimulus import FixedStimulus, Stimulus, StimulusBatch, StimulusFamily
+from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
+from neurosbi.errors import BadInputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Status(IntEnum):
+    """How one simulation ended. Only BLOW_UP and FAILED are invalid."""
+
+    OK = 0
+    NO_SPIKES = 1
+    BLOW_UP = 2
+    FAILED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationBatch:
+    """``x[sim, feature]`` float64 (NaN: undefined) and ``status[sim]`` int8 (see `Status`)."""
+
+    x: np.ndarray
+    status: np.ndarray
+
+    @property
+    def valid(self) -> np.ndarray:
+        """bool [sim]: the simulation ended properly (its features may still be undefined)."""
+        return self.status < Status.BLOW_UP
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A recorded sweep as the simulator sees it: the stimulus window and its features.
+
+    ``voltage[time]`` in mV every ``dt`` ms, ``x[feature]``, and ``notes`` on what was assumed.
+    """
+
+    sweep: int
+    stimulus: Stimulus
+    voltage: np.ndarray
+    dt: float
+    x: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+class Simulator(ABC):
+    """Base of all simulators: subclasses give the tables and `simulate`; the rest follows.
+
+    Arguments of the constructor are settings by name (see ``setting_table``) and ``features``,
+    the name of one of ``feature_sets``.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    summary: ClassVar[str]
+    papers: ClassVar[tuple[str, ...]] = ()
+    parameters: tuple[Parameter, ...]
+    setting_table: ClassVar[tuple[Setting, ...]] = ()
+    feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
+    default_features: ClassVar[str] = "default"
+
+    def __init__(self, *, features: str | None = None, **settings: Any) -> None:
+        known = {s.name: s.default for s in self.setting_table}
+        for name in settings:
+            if name not in known:
+                raise BadInputError(
+                    f"simulator {self.name} has no setting {name!r}; it has {', '.join(known)}"
+                )
+        self.settings: dict[str, Any] = known | settings
+        self.features_name = features or self.default_features
+        if self.features_name not in self.feature_sets:
+            raise BadInputError(
+                f"simulator {self.name} has no feature set {self.features_name!r}; "
+                f"it has {', '.join(self.feature_sets)}"
+            )
+
+    @property
+    def feature_set(self) -> tuple[Feature, ...]:
+        """The features, in the order of the columns of ``x``."""
+        return self.feature_sets[self.features_name]
+
+    @property
+    @abstractmethod
+    def stimulus(self) -> Stimulus:
+        """The default stimulus, used where none is given."""
+
+    @property
+    def stimulus_family(self) -> StimulusFamily:
+        """The stimuli one network can serve; by default only ``self.stimulus``."""
+        return FixedStimulus(self.stimulus)
+
+    def config(self) -> dict[str, Any]:
+        """What determines the simulations, as plain data (the settings of a preparation do not)."""
+        roles = {s.name: s.role for s in self.setting_table}
+        return {
+            "simulator": self.name,
+            "version": self.version,
+            "features": self.features_name,
+            "settings": {k: v for k, v in self.settings.items() if roles[k] == "model"},
+        }
+
+    def sample_prior(self, n: int, *, seed: int, start: int = 0) -> np.ndarray:
+        """Draws ``start .. start+n`` from the prior, float64 [sim, theta]."""
+        return sample_box(self.parameters, n, seed=seed, start=start)
+
+    @abstractmethod
+    def simulate(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+        threads: int | None = None,
+    ) -> SimulationBatch:
+        """Features and status of ``theta[sim, theta]``.
+
+        Row ``i`` is simulation ``start + i`` of the noise stream ``seed``: its result does not
+        depend on the batch it is computed in, nor on ``threads`` (None: all cores).
+        """
+
+    def features(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+    ) -> np.ndarray:
+        """The features alone, float64 [sim, feature]; NaN means undefined."""
+        return self.simulate(theta, stimulus=stimulus, seed=seed, start=start).x
+
+    @abstractmethod
+    def traces(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | None = None,
+        seed: int,
+        start: int = 0,
+        noise: bool = True,
+        stride: int = 1,
+    ) -> "xr.Dataset":
+        """Traces with dims (sim, time[, cell]), variable ``v`` in mV; every ``stride``-th step."""
+
+    @abstractmethod
+    def features_of(self, data: "xr.Dataset | Sweep") -> np.ndarray:
+        """The same features of given traces [sim, feature], or of a recorded sweep [feature]."""
+
+    def observe(self, sweep: Sweep) -> Observation:
+        """The sweep cut to its stimulus window, in this model's units, with its features.
+
+        Raises `BadInputError` where the sweep cannot be compared with this simulator.
+        """
+        raise BadInputError(f"simulator {self.name} cannot be fitted to a current-clamp sweep")
+
+    def check_theta(self, theta: np.ndarray) -> np.ndarray:
+        """``theta`` as contiguous float64 [sim, theta].
+
+        Raises `BadInputError` if the width is wrong or a value is not finite.
+        """
+        theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, dtype=np.float64)))
+        width = len(self.parameters)
+        if theta.ndim != 2 or theta.shape[1] != width:
+            names = ", ".join(p.name for p in self.parameters)
+            raise BadInputError(
+                f"{self.name} takes {width} parameters ({names}), got an array of shape "
+                f"{theta.shape}"
+            )
+        bad = np.argwhere(~np.isfinite(theta))
+        if len(bad):
+            row, column = bad[0]
+            raise BadInputError(
+                f"theta row {row} has a {self.parameters[column].name} that is not finite"
+            )
+        return theta

@@ -1,0 +1,81 @@
+"""Parameters, features and settings as data: each with a name, a unit and a meaning."""
+
+__all__ = ["Feature", "Parameter", "Setting", "prior_bounds", "sample_box"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from neurosbi.errors import BadInputError
+from neurosbi.seeds import uniform_rows
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One inferred quantity with its uniform prior range (uniform in log when ``scale="log"``)."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    description: str = ""
+    source: str = ""
+    default: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise BadInputError(
+                f"parameter {self.name}: the lower bound {self.low} is not below {self.high}"
+            )
+        if self.scale == "log" and self.low <= 0:
+            raise BadInputError(f"parameter {self.name}: a log scale needs a positive lower bound")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One summary of a trace. NaN means that it is undefined there (no spike, no threshold)."""
+
+    name: str
+    unit: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A constant of a model that a user may change but that is not inferred.
+
+    ``role="preparation"`` marks what belongs to one recording (membrane area): it reaches the
+    model through the stimulus only, so networks trained for different cells are the same.
+    """
+
+    name: str
+    unit: str
+    default: Any
+    description: str = ""
+    role: Literal["model", "preparation"] = "model"
+
+
+def prior_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper prior bounds, float64 [theta] each."""
+    return (
+        np.array([p.low for p in parameters], dtype=np.float64),
+        np.array([p.high for p in parameters], dtype=np.float64),
+    )
+
+
+def sample_box(
+    parameters: Sequence[Parameter], n: int, *, seed: int, purpose: str = "prior", start: int = 0
+) -> np.ndarray:
+    """Draws ``start .. start+n`` from the uniform (or log-uniform) box, float64 [sim, theta]."""
+    low, high = prior_bounds(parameters)
+    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
+    low_t, high_t = low.copy(), high.copy()
+    low_t[log], high_t[log] = np.log(low[log]), np.log(high[log])
+    values = low_t + (high_t - low_t) * uniform_rows(
+        n, len(parameters), seed=seed, purpose=purpose, start=start
+    )
+    values[:, log] = np.exp(values[:, log])
+    return np.clip(values, low, high)

@@ -1,0 +1,159 @@
+"""Any Python function as a simulator, run in a pool of spawned processes.
+
+The function gets one parameter set, one stimulus and one random generator. The generator is
+seeded by the index of the simulation, so the result does not depend on the number of workers.
+"""
+
+__all__ = ["BlackBoxSimulator"]
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from os import cpu_count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurosbi.contract import (
+    Feature,
+    FixedStimulus,
+    Parameter,
+    SimulationBatch,
+    Simulator,
+    Status,
+    Stimulus,
+    StimulusBatch,
+    StimulusFamily,
+    Sweep,
+)
+from neurosbi.errors import BadInputError, FitError
+from neurosbi.seeds import derive_seed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SimulateOne = Callable[[np.ndarray, Stimulus, np.random.Generator], Sequence[float]]
+
+_NO_STIMULUS = Stimulus.step(amplitude=0.0, onset=0.0, duration=1.0)
+
+
+class BlackBoxSimulator(Simulator):
+    """Wraps ``function(theta[theta], stimulus, rng) -> x[feature]``.
+
+    ``function`` must be importable (defined at the top of a module), because worker processes
+    import it. ``version`` is yours: change it whenever the function changes, so that stored
+    simulations and networks of the old one are not taken for the new one. A simulation that
+    raises is marked as failed, its features are NaN, and the others go on; when all of a batch
+    fail, `FitError` carries the first error.
+    """
+
+    feature_sets: Mapping[str, tuple[Feature, ...]] = {}
+
+    def __init__(
+        self,
+        function: SimulateOne,
+        *,
+        name: str,
+        parameters: Sequence[Parameter],
+        features: Sequence[Feature],
+        version: str = "1",
+        summary: str = "a Python function",
+        stimulus: Stimulus = _NO_STIMULUS,
+        stimulus_family: StimulusFamily | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name  # type: ignore[misc]
+        self.version = version  # type: ignore[misc]
+        self.summary = summary  # type: ignore[misc]
+        self.parameters = tuple(parameters)
+        self.feature_sets = {"default": tuple(features)}
+        self._stimulus = stimulus
+        self._family = stimulus_family or FixedStimulus(stimulus)
+        super().__init__()
+
+    @property
+    def stimulus(self) -> Stimulus:
+        """The default stimulus."""
+        return self._stimulus
+
+    @property
+    def stimulus_family(self) -> StimulusFamily:
+        """The stimuli one network can serve."""
+        return self._family
+
+    def simulate(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+        threads: int | None = None,
+    ) -> SimulationBatch:
+        """Call the function once per row; see `Simulator.simulate`. ``threads`` is worker processes."""
+        theta = self.check_theta(theta)
+        if isinstance(stimulus, StimulusBatch):
+            stimuli = [stimulus.family.stimulus(row) for row in stimulus.values]
+        else:
+            stimuli = [stimulus or self._stimulus] * len(theta)
+        workers = min(threads or cpu_count() or 1, len(theta))
+        chunks = np.array_split(np.arange(len(theta)), max(1, min(len(theta), 4 * workers)))
+        tasks = [
+            (self.function, theta[c], [stimuli[i] for i in c], seed, start + int(c[0]), self._width)
+            for c in chunks
+            if len(c)
+        ]
+        if workers == 1:
+            parts = [_simulate_chunk(task) for task in tasks]
+        else:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                parts = list(pool.map(_simulate_chunk, tasks))
+        x = np.concatenate([p[0] for p in parts])
+        status = np.concatenate([p[1] for p in parts])
+        errors = [p[2] for p in parts if p[2]]
+        if errors and np.all(status == Status.FAILED):
+            raise FitError(f"every simulation of {self.name} failed, the first with {errors[0]}")
+        return SimulationBatch(x, status)
+
+    @property
+    def _width(self) -> int:
+        return len(self.feature_set)
+
+    def traces(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | None = None,
+        seed: int,
+        start: int = 0,
+        noise: bool = True,
+        stride: int = 1,
+    ) -> "xr.Dataset":
+        """Not available: the function returns features only."""
+        raise BadInputError(f"simulator {self.name} wraps a function of features, it has no traces")
+
+    def features_of(self, data: "xr.Dataset | Sweep") -> np.ndarray:
+        """Not available: the function returns features only."""
+        raise BadInputError(
+            f"simulator {self.name} wraps a function of features; give the observed features "
+            "themselves"
+        )
+
+
+def _simulate_chunk(task: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray, str]:
+    function, theta, stimuli, seed, start, width = task
+    x = np.full((len(theta), width), math.nan)
+    status = np.full(len(theta), Status.FAILED, dtype=np.int8)
+    first_error = ""
+    for i, (row, stimulus) in enumerate(zip(theta, stimuli, strict=True)):
+        rng = np.random.default_rng([derive_seed(seed, "black box"), start + i])
+        try:
+            values = np.asarray(function(row, stimulus, rng), dtype=np.float64)
+            if values.shape != (width,):
+                raise BadInputError(f"the function returned shape {values.shape}, not ({width},)")
+        except Exception as error:  # any failure of foreign code marks this simulation only
+            first_error = first_error or f"{type(error).__name__}: {error}"
+            continue
+        x[i], status[i] = values, Status.OK
+    return x, status, first_error

@@ -1,0 +1,1 @@
+"""Simulators shipped with neurosbi, one folder per model family."""
