@@ -12,7 +12,9 @@ from typing import Protocol
 class ProgressBar(Protocol):
     """Call it with the amount done since the last call and, optionally, a status text."""
 
-    def __call__(self, advance: float = 1, *, status: str = "") -> None: ...
+    def __call__(self, advance: float = 1, *, status: str = "") -> None:
+        """Advance the bar."""
+        ...
 
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines when stderr is a file
