@@ -44,7 +44,7 @@ def _panel(
     edges = np.linspace(low, high, _BINS + 1)
     # Each distribution to its own maximum: the question is where they lie, not how high they are.
     for sample, colour, alpha in ((prior_defined, PRIOR, 0.9), (defined, BLUE, 0.65)):
-        counts = np.histogram(np.clip(sample, low, high), edges)[0]
+        counts = np.histogram(sample, edges)[0]
         if counts.max(initial=0) > 0:
             axes.stairs(counts / counts.max(), edges, fill=True, color=colour, alpha=alpha, lw=0)
     if np.isfinite(observed):

@@ -8,6 +8,7 @@ each other and neither interval alone tells the story.
 __all__ = ["pairplot"]
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.plots.style import (
     BLUE,
     GREY,
+    MINUS,
     ORANGE,
     PRIOR,
     axis_label,
@@ -50,14 +52,22 @@ def pairplot(
             f"a pair plot of {n} parameters needs at least 10 draws of shape [draw, {n}], got "
             f"{theta.shape}"
         )
-    size = float(np.clip(1.25 * n, 4.5, 15.0))
-    figure = new_figure(size, size)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)  # type: ignore[union-attr, call-arg]
+    size = float(np.clip(1.2 * n, 4.5, 13.5))
+    # Fixed margins: an automatic layout of 169 panels takes ten seconds and makes them unequal.
+    figure = new_figure(size, size, layout="none")
+    figure.subplots_adjust(
+        left=0.75 / size,
+        right=1 - 0.15 / size,
+        bottom=0.75 / size,
+        top=1 - 0.75 / size,
+        wspace=0.12,
+        hspace=0.5 if n > 4 else 0.35,
+    )
     grid = np.asarray(figure.subplots(n, n, squeeze=False))
     limits = [_limits(theta[:, i], p) for i, p in enumerate(parameters)]
     ranks = np.argsort(np.argsort(theta, axis=0), axis=0)
     correlation = np.atleast_2d(np.corrcoef(ranks, rowvar=False))
-    font = float(np.clip(80.0 / n, 6.5, 9.0))
+    font = float(np.clip(90.0 / n, 7.0, 9.0))
     for row in range(n):
         for column in range(n):
             axes = grid[row, column]
@@ -77,7 +87,8 @@ def pairplot(
                 if column != row:
                     axes.axhline(true[row], color=ORANGE, lw=1.1)
             _labels(axes, row, column, n, parameters, font)
-    figure.align_labels()
+    figure.align_xlabels(list(grid[-1]))
+    figure.align_ylabels(list(grid[:, 0]))
     _legend(figure, n, true is not None)
     return figure
 
@@ -173,7 +184,7 @@ def _correlation(axes: Axes, r: float, font: float) -> None:
     axes.text(
         0.5,
         0.5,
-        f"{r:+.2f}".replace("-", "−"),
+        f"{r:+.2f}".replace("-", MINUS),
         ha="center",
         va="center",
         transform=axes.transAxes,
@@ -183,7 +194,7 @@ def _correlation(axes: Axes, r: float, font: float) -> None:
     )
 
 
-def _axis(axis, parameter: Parameter, limits: tuple[float, float]) -> None:  # noqa: ANN001
+def _axis(axis: Any, parameter: Parameter, limits: tuple[float, float]) -> None:
     name = axis.axis_name
     axis.axes.set(**{f"{name}scale": parameter.scale, f"{name}lim": limits})
     if parameter.scale == "log" and limits[1] / limits[0] > 10:
@@ -219,8 +230,9 @@ def _legend(figure: Figure, n: int, true: bool) -> None:
         handles.append(Line2D([], [], color=ORANGE, lw=1.2, label="true value"))
     if n > 1:
         handles.append(Patch(facecolor="none", label="above the diagonal: rank correlation"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4 if n > 4 else 2)
+    figure.legend(handles=handles, loc="upper right", ncols=4 if n > 4 else 2)
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
+    text = f"{value:.3g}" if abs(value) < 1e3 or abs(value) >= 1e5 else f"{value:.0f}"
+    return text.replace("e-0", "e-").replace("e+0", "e").replace("-", MINUS)

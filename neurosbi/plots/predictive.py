@@ -29,6 +29,8 @@ from neurosbi.plots.style import (
 
 SPIKE_LEVEL = -10.0  # mV; what crosses it upward is taken for a spike when choosing the window
 _STACKED = 5
+_LEAD = 30.0  # ms before the first spike, at most, in the enlarged window
+_WIDEST = 60.0  # ms from the first spike to the end of the enlarged window
 _LIMIT = 3.0  # prior spreads; what lies beyond is drawn at the rim
 
 
@@ -135,7 +137,7 @@ def _zoom(axes: Axes, observation: Observation, traces: xr.Dataset | None) -> No
             label = "predictions" if k == 0 else None
             axes.plot(t[inside], v[inside], color=SKY, lw=0.8, alpha=0.65, label=label)
     inside = (time >= start) & (time <= stop)
-    axes.plot(time[inside], observation.voltage[inside], color=RECORDING, lw=1.6, label="recording")
+    axes.plot(time[inside], observation.voltage[inside], color=RECORDING, lw=1.3, label="recording")
     axes.set(xlabel="time (ms)", ylabel="membrane voltage (mV)", xlim=(start, stop))
     axes.set_title(title, loc="left")
     axes.legend(loc="upper right", bbox_to_anchor=(1.0, 1.0), handlelength=1.2)
@@ -152,15 +154,11 @@ def _window(observation: Observation) -> tuple[float, float, str]:
     if not len(crossings):
         start = max(0.0, stimulus.onset - 0.1 * stimulus.duration)
         return start, min(end, stimulus.onset + 0.4 * stimulus.duration), "Start of the response"
-    last = crossings[min(2, len(crossings) - 1)]
-    start = max(
-        0.0,
-        min(
-            crossings[0] - 12.0,
-            stimulus.onset - 2.0 if crossings[0] - stimulus.onset < 30 else crossings[0] - 12.0,
-        ),
-    )
-    return start, min(end, max(last, crossings[0] + 15.0) + 12.0), "First spikes"
+    first, last = crossings[0], crossings[min(2, len(crossings) - 1)]
+    start = stimulus.onset - 2.0 if first - stimulus.onset < _LEAD else first - _LEAD / 2
+    # Spikes far apart: show one of them well rather than three as needles.
+    stop = last + 10.0 if last - first < _WIDEST else first + _WIDEST
+    return max(0.0, start), min(end, max(stop, first + 20.0)), "First spikes"
 
 
 def _features(

@@ -7,6 +7,7 @@ Colours are those of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/.
 __all__ = [
     "BLUE",
     "GREY",
+    "MINUS",
     "ORANGE",
     "PRIOR",
     "RECORDING",
@@ -20,7 +21,7 @@ __all__ = [
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -31,10 +32,11 @@ SKY = "#56B4E9"
 ORANGE = "#D55E00"  # true values and warnings
 GREY = "#8c8c8c"
 PRIOR = "#c9c9c9"  # what the prior says
+MINUS = "\N{MINUS SIGN}"
 
-_SETTINGS = {
+_FONTS = ("Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans")
+_SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.labelsize": 9.0,
@@ -56,7 +58,7 @@ _SETTINGS = {
     "svg.hashsalt": "neurosbi",
 }
 _GREEK = {"alpha", "beta", "delta", "gamma", "lambda", "mu", "sigma", "tau", "theta"}
-_UNITS = {"um2": "µm²", "cm2": "cm²", "MOhm": "MΩ", "degC": "°C", "1": ""}
+_UNITS = {"um2": "µm²", "cm2": "cm²", "mV2": "mV²", "MOhm": "MΩ", "degC": "°C", "1": ""}
 
 P = ParamSpec("P")
 
@@ -68,15 +70,15 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context():
             mpl.rcdefaults()
-            mpl.rcParams.update(_available(_SETTINGS))
+            mpl.rcParams.update(_SETTINGS | {"font.sans-serif": _installed_fonts()})
             return plot(*args, **kwargs)
 
     return wrapped
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, *, layout: str = "constrained") -> Figure:
     """An empty figure of this size in inches."""
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+    return Figure(figsize=(width, height), dpi=150, layout=layout)  # type: ignore[arg-type]
 
 
 def symbol(name: str) -> str:
@@ -101,10 +103,9 @@ def axis_label(name: str, unit: str) -> str:
     return f"{symbol(name)} ({text})" if text else symbol(name)
 
 
-def _available(settings: dict[str, object]) -> dict[str, object]:
+def _installed_fonts() -> list[str]:
     # A font that is not there makes matplotlib warn for every text it draws.
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [name for name in _SETTINGS["font.sans-serif"] if name in installed]  # type: ignore[union-attr]
-    return settings | {"font.sans-serif": fonts or ["DejaVu Sans"]}
+    return [name for name in _FONTS if name in installed] or ["DejaVu Sans"]

@@ -5,6 +5,7 @@ __all__ = ["plot_training"]
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurosbi.errors import BadInputError
@@ -45,7 +46,7 @@ def plot_training(history: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _limit(axes, losses: list[np.ndarray]) -> None:  # noqa: ANN001
+def _limit(axes: Axes, losses: list[np.ndarray]) -> None:
     # The first epochs can be orders of magnitude worse and would flatten everything after them.
     values = np.concatenate([loss[np.isfinite(loss)] for loss in losses])
     if len(values) < 8:

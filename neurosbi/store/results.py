@@ -324,31 +324,30 @@ def _plain(value: Any) -> Any:
 
 
 def _stored(tree: xr.DataTree) -> StoredResult:
-    posterior, prior = tree["posterior"], tree["prior"]
-    names = sorted(posterior.data_vars, key=lambda name: posterior[name].attrs["order"])
-    predictive, prior_predictive = tree["posterior_predictive"], tree["prior_predictive"]
-    observed = tree["observed_data"]
+    groups = {name: child.to_dataset() for name, child in tree.children.items()}
+    posterior, prior, observed = groups["posterior"], groups["prior"], groups["observed_data"]
+    names = sorted(map(str, posterior.data_vars), key=lambda name: posterior[name].attrs["order"])
+    predictive, prior_predictive = groups["posterior_predictive"], groups["prior_predictive"]
     features = tuple(
         Feature(*(str(observed[c].values[i]) for c in _FEATURE_COLUMNS))
         for i in range(observed.sizes["feature"])
     )
     history = None
-    if "training" in tree.children:
-        group = tree["training"].to_dataset()
-        history = {str(name): group[name].values for name in group.variables}
+    if "training" in groups:
+        history = {str(name): v.values for name, v in groups["training"].variables.items()}
     extra = {name: json.loads(tree.attrs[name]) for name in _JSON_ATTRIBUTES}
     return StoredResult(
-        parameters=tuple(_parameter(str(n), posterior[n].attrs) for n in names),
+        parameters=tuple(_parameter(name, posterior[name].attrs) for name in names),
         features=features,
         theta=np.stack([posterior[n].values[0] for n in names], axis=1),
-        log_prob=tree["sample_stats"]["lp"].values[0],
+        log_prob=groups["sample_stats"]["lp"].values[0],
         prior_theta=np.stack([prior[n].values[0] for n in names], axis=1),
         prior_x=prior_predictive["x"].values[0],
         prior_status=prior_predictive["status"].values[0],
-        observation=_observation(observed.to_dataset(), tree["constant_data"].to_dataset()),
+        observation=_observation(observed, groups["constant_data"]),
         predictive_x=predictive["x"].values[0],
         predictive_status=predictive["status"].values[0],
-        traces=_traces(predictive.to_dataset()),
+        traces=_traces(predictive),
         history=history,
         seed=int(tree.attrs["seed"]),
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
@@ -359,7 +358,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
 _FEATURE_COLUMNS = ("feature", "feature_unit", "feature_description")
 
 
-def _parameter(name: str, attributes: Mapping[str, Any]) -> Parameter:
+def _parameter(name: str, attributes: Mapping[Any, Any]) -> Parameter:
     kept = {f: attributes[f] for f in ("low", "high", "scale", "description", "source")}
     return Parameter(name=name, unit=attributes["units"], default=attributes.get("default"), **kept)
 
