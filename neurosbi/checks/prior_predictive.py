@@ -175,7 +175,7 @@ def _excess(
 
 
 def _joint(values: np.ndarray, x_observed: np.ndarray) -> tuple[float, float, int]:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     defined = np.isfinite(x_observed)
     alike = values[np.all(np.isfinite(values) == defined, axis=1)][:, defined]
@@ -193,7 +193,7 @@ def _joint(values: np.ndarray, x_observed: np.ndarray) -> tuple[float, float, in
     floor = _SMALLEST_EIGENVALUE * eigenvalues[-1]
     whiten = axes / np.sqrt(np.maximum(eigenvalues, floor))
     cloud, point = cloud @ whiten, scaled(x_observed[defined]) @ whiten
-    tree = cKDTree(cloud)
+    tree = KDTree(cloud)
     own = tree.query(cloud, k=NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)  # the first is itself
     observed = float(tree.query(point, k=NEIGHBOURS)[0].mean())
     reference = float(np.quantile(own, JOINT_QUANTILE))

@@ -70,7 +70,9 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context():
             mpl.rcdefaults()
-            mpl.rcParams.update(_SETTINGS | {"font.sans-serif": _installed_fonts()})
+            for name, value in _SETTINGS.items():
+                mpl.rcParams[name] = value
+            mpl.rcParams["font.sans-serif"] = _installed_fonts()
             return plot(*args, **kwargs)
 
     return wrapped

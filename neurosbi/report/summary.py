@@ -98,7 +98,9 @@ def summary_sentences(table: pd.DataFrame) -> tuple[str, ...]:
     little = table[table["shrinkage"] < WEAKLY]
     sentences = []
     if len(pinned):
-        items = _listed([f"{r.parameter} ({range_text(r.q5, r.q95, r.unit)})" for r in _rows(pinned)])
+        items = _listed(
+            [f"{r.parameter} ({range_text(r.q5, r.q95, r.unit)})" for r in _rows(pinned)]
+        )
         sentences.append(f"The recording pins down {items}.")
     else:
         sentences.append("The recording pins down none of the parameters by itself.")
