@@ -3,6 +3,7 @@
 __all__ = ["report"]
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -10,12 +11,13 @@ NEEDS_ARGUMENTS = True
 
 
 def report(
-    result: Path = typer.Argument(
-        ..., metavar="RESULT_FOLDER", help="A folder that neurosbi fit wrote."
-    ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Write the report to this file instead."
-    ),
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT_FOLDER", help="A folder that neurosbi fit wrote.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the report to this file instead."),
+    ] = None,
 ) -> None:
     """Rebuild report and figures from stored results.
 

@@ -8,7 +8,8 @@ identified* from ``WEAKLY`` on, else *not identified*.
 
 __all__ = ["feature_table", "parameter_table", "range_text", "summary_sentences"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,28 +94,25 @@ def feature_table(predictive: PredictiveCheck, prior: PriorPredictiveCheck) -> p
 
 def summary_sentences(table: pd.DataFrame) -> tuple[str, ...]:
     """What the recording says about the parameters of `parameter_table`, in sentences."""
-    pinned = table[table["shrinkage"] >= IDENTIFIED]
-    weak = table[(table["shrinkage"] >= WEAKLY) & (table["shrinkage"] < IDENTIFIED)]
-    little = table[table["shrinkage"] < WEAKLY]
+    rows = table.to_dict("records")
+    pinned = [r for r in rows if r["shrinkage"] >= IDENTIFIED]
+    weak = [r for r in rows if WEAKLY <= r["shrinkage"] < IDENTIFIED]
+    little = [r["parameter"] for r in rows if r["shrinkage"] < WEAKLY]
     sentences = []
-    if len(pinned):
-        items = _listed(
-            [f"{r.parameter} ({range_text(r.q5, r.q95, r.unit)})" for r in _rows(pinned)]
-        )
-        sentences.append(f"The recording pins down {items}.")
+    if pinned:
+        sentences.append(f"The recording pins down {_with_ranges(pinned)}.")
     else:
         sentences.append("The recording pins down none of the parameters by itself.")
-    if len(weak):
-        items = _listed([f"{r.parameter} ({range_text(r.q5, r.q95, r.unit)})" for r in _rows(weak)])
-        sentences.append(f"It narrows {items}.")
-    if len(little):
-        sentences.append(f"It says little about {_listed(list(little['parameter']))}.")
-    if len(pinned) or len(weak):
+    if weak:
+        sentences.append(f"It narrows {_with_ranges(weak)}.")
+    if little:
+        sentences.append(f"It says little about {_listed(little)}.")
+    if pinned or weak:
         sentences.append("Ranges hold 90 % of the posterior.")
-    rim = table[table["remark"] != ""]
-    if len(rim):
+    rim = [r["parameter"] for r in rows if r["remark"]]
+    if rim:
         sentences.append(
-            f"The posterior of {_listed(list(rim['parameter']))} piles up at a bound of the prior: "
+            f"The posterior of {_listed(rim)} piles up at a bound of the prior: "
             "the best value may lie beyond it."
         )
     return tuple(sentences)
@@ -153,8 +151,8 @@ def _rim(u: np.ndarray) -> str:
     return ""
 
 
-def _rows(table: pd.DataFrame):  # noqa: ANN202
-    return table.itertuples(index=False)
+def _with_ranges(rows: Sequence[Mapping[Any, Any]]) -> str:
+    return _listed([f"{r['parameter']} ({range_text(r['q5'], r['q95'], r['unit'])})" for r in rows])
 
 
 def _listed(items: list[str]) -> str:

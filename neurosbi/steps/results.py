@@ -25,7 +25,6 @@ import xarray as xr
 import neurosbi
 from neurosbi.checks import (
     PredictiveCheck,
-    PriorPredictiveCheck,
     Reason,
     Verdict,
     compare_predictive,
