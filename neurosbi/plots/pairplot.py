@@ -58,9 +58,9 @@ def pairplot(
     figure.subplots_adjust(
         left=0.75 / size,
         right=1 - 0.15 / size,
-        bottom=0.75 / size,
+        bottom=0.65 / size,
         top=1 - 0.75 / size,
-        wspace=0.12,
+        wspace=0.12 if n > 4 else 0.25,
         hspace=0.5 if n > 4 else 0.35,
     )
     grid = np.asarray(figure.subplots(n, n, squeeze=False))

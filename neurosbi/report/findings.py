@@ -38,7 +38,10 @@ class Findings:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the recording says about the parameters, in words."""
-        return summary_sentences(self.summary)
+        sentences = summary_sentences(self.summary)
+        if self.verdict.level == "do not use":
+            return ("The numbers below describe a posterior that should not be used.", *sentences)
+        return sentences
 
     @property
     def title(self) -> str:

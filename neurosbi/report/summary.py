@@ -132,8 +132,8 @@ def number(value: float, width: float | None = None) -> str:
         return "undefined"
     digits = 3
     if width and np.isfinite(width) and width > 0 and value != 0:
-        digits = int(np.clip(np.floor(np.log10(abs(value) / width)) + 2, 2, 6))
-    text = f"{value:.{max(digits, 1)}g}"
+        digits = int(np.clip(np.floor(np.log10(abs(value) / width)) + 2, 3, 6))
+    text = f"{value:.{digits}g}"
     return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < 1e6 else text
 
 
