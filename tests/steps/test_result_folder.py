@@ -33,9 +33,15 @@ def snapshot(folder):
 
 
 @pytest.fixture
-def own_folder(result, tmp_path, monkeypatch):
-    """A result written fast: the figures are those of another test."""
+def no_figures(monkeypatch):
+    """Drawing takes a second and is tested elsewhere."""
+    names = ("pairplot", "predictive", "features")
+    monkeypatch.setattr(steps, "figures", lambda findings: dict.fromkeys(names))
     monkeypatch.setattr(steps, "png", lambda figure: b"figure")
+
+
+@pytest.fixture
+def own_folder(result, tmp_path, no_figures):
     return write_result(result, tmp_path / "cell")
 
 
@@ -77,8 +83,7 @@ def test_opened_is_what_was_written(folder, result):
     assert again.to_arviz()["posterior"].sizes["draw"] == len(result.stored.theta)
 
 
-def test_the_verdict_of_further_checks_survives(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "png", lambda figure: b"figure")
+def test_the_verdict_of_further_checks_survives(result, tmp_path, no_figures):
     verdict = verdict_of([], otherwise="calibration passed")
     stored = replace(
         result.stored, verdict={"level": verdict.level, "reasons": list(verdict.reasons)}
