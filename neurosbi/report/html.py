@@ -37,7 +37,6 @@ def render_report(
     if images is None:
         images = {name: png(figure) for name, figure in figures(findings).items()}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["capfirst"] = lambda text: text[:1].upper() + text[1:]
     template = environment.from_string(
         files("neurosbi.report").joinpath("template.html").read_text(encoding="utf-8")
     )
@@ -52,7 +51,7 @@ def render_report(
         parameters=_parameter_rows(findings),
         n_draws=f"{len(stored.theta):,}",
         features=_feature_rows(findings),
-        prior_sentences=findings.prior_predictive.sentences,
+        prior_sentences=[_sentence(s) for s in findings.prior_predictive.sentences],
         distance_text=_distance_text(findings),
         valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
         images={
@@ -82,6 +81,10 @@ def stimulus_text(stimulus: Stimulus) -> str:
         f"recorded current waveform, {stimulus.total:.5g} ms, {current.min():.4g} to "
         f"{current.max():.4g} {unit}"
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
