@@ -10,9 +10,8 @@ import typer
 
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
-_VERBS: tuple[
-    str, ...
-] = ()  # filled as verbs are written: fit inspect simulators simulate train doctor
+# In the order in which help shows them: fit inspect simulators simulate train report doctor.
+_VERBS: tuple[str, ...] = ("report",)
 
 app = typer.Typer(
     name="neurosbi",

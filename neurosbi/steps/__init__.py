@@ -1,0 +1,1 @@
+"""What the verbs do, as functions: paths in, paths out."""
