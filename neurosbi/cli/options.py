@@ -10,7 +10,7 @@ __all__ = [
 
 import re
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from neurosbi.errors import BadInputError
@@ -24,7 +24,7 @@ _RANGES = ("amplitude", "onset", "duration")
 _STEP_EXAMPLE = "amplitude=170,onset=205,duration=1000,unit=pA"
 
 
-class Existing(str, Enum):
+class Existing(StrEnum):
     """What to do with output that exists."""
 
     resume = "resume"
@@ -32,7 +32,7 @@ class Existing(str, Enum):
     error = "error"
 
 
-class OutputFormat(str, Enum):
+class OutputFormat(StrEnum):
     """How the result is printed."""
 
     text = "text"
@@ -49,7 +49,9 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name or not text:
-            raise BadInputError(f"a setting is written name=value, for example dt=0.02, not {pair!r}")
+            raise BadInputError(
+                f"a setting is written name=value, for example dt=0.02, not {pair!r}"
+            )
         if name in settings:
             raise BadInputError(f"setting {name} is given twice")
         if name == "features":

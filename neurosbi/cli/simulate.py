@@ -29,11 +29,11 @@ def simulate(
     n: Annotated[int, typer.Option("-n", "--simulations", min=1, help="How many simulations.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The store, a folder. [default: in the cache]"),
+        typer.Option("-o", "--output", help="The store, a folder. (default: in the cache)"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of parameters, stimuli and noise.")] = 0,
     features: Annotated[
-        str | None, typer.Option(help="Feature set. [default: the simulator's]")
+        str | None, typer.Option(help="Feature set. (default: the simulator's)")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -50,11 +50,11 @@ def simulate(
         ),
     ] = "family",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads or processes. [default: all cores]")
+        int | None, typer.Option(min=1, help="Threads or processes. (default: all cores)")
     ] = None,
     shard_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Simulations written at a time. [default: n / 64 or so]"),
+        typer.Option(min=1, help="Simulations written at a time. (default: n / 64 or so)"),
     ] = None,
     shards: Annotated[
         str | None,
@@ -76,14 +76,17 @@ def simulate(
 ) -> None:
     """Simulate parameter sets drawn from the prior and keep their features.
 
-    Stop it whenever you like: the same command goes on where it was. The content of a store
-    depends on the simulator, the stimulus and the seed alone, not on threads or shards.
+    Stop it whenever you like: the same command goes on where it was. What
+    a store holds depends on the simulator, the stimulus and the seed alone,
+    not on threads or shards.
 
     Example, 100,000 cells that each get a current step of 170 pA:
 
-        neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr --stimulus amplitude=170,onset=205,duration=1000
+    neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
+    --stimulus amplitude=170,onset=205,duration=1000
 
-    The store opens with xarray.open_zarr("sims.zarr") or neurosbi.open_simulations("sims.zarr").
+    Open the store with xarray.open_zarr("sims.zarr"), or, checked, with
+    neurosbi.open_simulations("sims.zarr").
     """
     from neurosbi.registry import simulator as build
     from neurosbi.steps.simulate import run_simulations

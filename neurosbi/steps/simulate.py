@@ -109,8 +109,7 @@ def run_simulations(
         )
     if replace and shards is not None:
         raise BadInputError(
-            "some shards alone cannot replace a store: leave --shards out, or use "
-            "--existing resume"
+            "some shards alone cannot replace a store: leave --shards out, or use --existing resume"
         )
 
     def fill(target: Path) -> SimulationRun:

@@ -93,7 +93,7 @@ class SimulationConfig:
     def differences(self, other: "SimulationConfig") -> str:
         """In words, what is different in ``other`` ("" if nothing is)."""
         mine, theirs = (dict(_leaves("", c.to_dict())) for c in (self, other))
-        keys = [k for k in (*mine, *(t for t in theirs if t not in mine))]
+        keys = [*mine, *(k for k in theirs if k not in mine)]
         found = [
             f"{key} is {_short(mine.get(key))} there, {_short(theirs.get(key))} here"
             for key in keys
