@@ -35,9 +35,8 @@ def test_replaces_whatever_was_there(tmp_path, old, new):
 def test_an_error_leaves_the_old_one_and_nothing_else(tmp_path, old, new):
     path = tmp_path / "out"
     make(path, old, "old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        make(temporary, new, "new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="half way"):
+        make_half(path, new)
     assert content(path) == "old"
     assert names(tmp_path) == ["out"]
 
@@ -100,6 +99,12 @@ def make(path, kind, text):
     elif kind == "folder":
         path.mkdir()
         (path / "inside").write_text(text)
+
+
+def make_half(path, kind):
+    with atomic_path(path) as temporary:
+        make(temporary, kind, "new")
+        raise RuntimeError("half way")
 
 
 def content(path):
