@@ -173,6 +173,14 @@ def test_help_teaches_with_an_example(run):
     assert "(default: in the cache)" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("arguments", [(), ("simulate",)])
+def test_without_arguments_there_is_help(run, arguments):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert "Usage: neurosbi" in out
+    assert err == ""
+
+
 # ---- simulators -------------------------------------------------------------------------------
 
 

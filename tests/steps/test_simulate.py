@@ -353,7 +353,7 @@ class Diverging(LinearGaussian):
 
 
 def test_a_model_that_never_works_stops_early_and_leaves_nothing(tmp_path):
-    with pytest.raises(FitError, match="none of the first 112 simulations .* blew up or failed"):
+    with pytest.raises(FitError, match=r"none of the first 112 simulations .* blew up or failed"):
         simulate(Diverging(), 1000, tmp_path / "s.zarr", shard_size=16)
     store = simulate(LinearGaussian(), 1000, tmp_path / "s.zarr")  # mended: no old rows are left
     assert store.summary().valid == 1000
