@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "neurosbi"
         said = error.format_message().strip()  # nothing where the help was shown instead
-        code = _complain(f"{said} See: {command} --help", 2) if said else 2
+        code = _complain(f"{said.rstrip('.')}. See: {command} --help", 2) if said else 2
     except (KeyboardInterrupt, typer.Abort):
         code = _complain(
             "stopped; run the same command again to continue", InterruptedRunError.exit_code

@@ -79,6 +79,8 @@ class Simulator(ABC):
     setting_table: ClassVar[tuple[Setting, ...]] = ()
     feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
     default_features: ClassVar[str] = "default"
+    smallest_batch: ClassVar[int] = 1024
+    """Fewest simulations worth computing at a time: compiled models need many to fill all cores."""
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         known = {s.name: s.default for s in self.setting_table}

@@ -52,6 +52,7 @@ class BlackBoxSimulator(Simulator):
     """
 
     feature_sets: Mapping[str, tuple[Feature, ...]] = {}
+    smallest_batch = 16
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _SHARDS_WANTED = 64  # what a kill or an interruption may cost is about one of them
-_SMALLEST_SHARD, _LARGEST_SHARD = 16, 65_536
+_LARGEST_SHARD = 65_536
 _LEFTOVER_AGE = 600.0  # seconds after which a temporary file belongs to a process that died
 
 
@@ -129,7 +129,7 @@ class SimulationStore:
             raise BadInputError("the number of simulations and the shard size are at least 1")
         config = SimulationConfig.of(simulator, family=family, seed=seed)
         if is_vacant(path):
-            size = shard_size or default_shard_size(n)
+            size = shard_size or default_shard_size(n, smallest=simulator.smallest_batch)
             create_layout(path, config, n=n, shard_size=size)
         store = cls(path)
         store.check_config(config)
@@ -441,7 +441,7 @@ def open_simulations(path: str | Path, *, n: int | None = None) -> SimulationSto
     return SimulationStore.open(path, n=n)
 
 
-def default_shard_size(n: int) -> int:
-    """A power of two that cuts ``n`` simulations into about 64 shards."""
+def default_shard_size(n: int, *, smallest: int) -> int:
+    """A power of two, at least ``smallest``, that cuts ``n`` simulations into about 64 shards."""
     size = 1 << max(0, -(-n // _SHARDS_WANTED) - 1).bit_length()
-    return min(max(size, _SMALLEST_SHARD), _LARGEST_SHARD)
+    return min(max(size, smallest), _LARGEST_SHARD)

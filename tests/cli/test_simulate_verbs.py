@@ -116,7 +116,7 @@ def test_without_output_it_goes_to_the_cache(run, tmp_path):
         (["toy-hlaf", "-n", "9"], 2, "no simulator 'toy-hlaf'; did you mean toy-half?"),
         (["toy-absent", "-n", "9"], 3, "cannot be imported"),
         (["toy-half"], 2, "Missing option '-n'"),
-        (["toy-half", "-n", "0"], 2, "0 is not in the range"),
+        (["toy-half", "-n", "0"], 2, "Invalid value for '-n'"),
         (["toy-half", "-n", "9", "--set", "gain=2"], 2, "has no setting 'gain'"),
         (["toy-half", "-n", "9", "--features", "wide"], 2, "has no feature set 'wide'"),
         (["toy-half", "-n", "9", "--stimulus", "strong"], 2, "a stimulus is family, default"),

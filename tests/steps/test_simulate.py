@@ -384,7 +384,7 @@ def test_a_simulator_that_returns_the_wrong_shape(tmp_path):
             return SimulationBatch(batch.x[:, :2], batch.status)
 
     with pytest.raises(FitError, match=r"returned x of shape \(16, 2\) .* not \(16, 4\)"):
-        simulate(Short(), 32, tmp_path / "s.zarr")
+        simulate(Short(), 32, tmp_path / "s.zarr", shard_size=16)
 
 
 def test_ctrl_c_of_the_program_ends_with_130(tmp_path):

@@ -336,6 +336,24 @@ def test_leftovers_of_killed_processes_are_swept(full):
 
 
 def test_default_shard_sizes():
-    assert [default_shard_size(n) for n in (1, 1000, 1024, 1025, 100_000, 10**7)] == [
-        16, 16, 16, 32, 2048, 65_536
-    ]  # fmt: skip
+    sizes = [default_shard_size(n, smallest=16) for n in (1, 1000, 1024, 1025, 100_000, 10**7)]
+    assert sizes == [16, 16, 16, 32, 2048, 65_536]
+    assert default_shard_size(1000, smallest=1024) == 1024
+
+
+def test_a_growth_that_is_cut_short_changes_nothing(full, monkeypatch):
+    from neurosbi.store import simulation_layout
+
+    before = full.read()
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(simulation_layout, "_consolidate", killed)
+        make(full.path, n=200, shard_size=None)
+    store = nb.open_simulations(full.path)
+    assert (store.n, store.complete) == (100, True)
+    for column in COLUMNS:
+        np.testing.assert_array_equal(getattr(store, column), getattr(before, column))
+    assert fill(make(full.path, n=200, shard_size=None), PassiveMembrane()).complete
