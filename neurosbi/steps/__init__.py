@@ -1,1 +1,1 @@
-"""What the verbs do, as functions: paths in, paths out."""
+"""The steps of a fit: paths in, paths out. Workflows and the command line call these."""
