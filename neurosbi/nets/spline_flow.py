@@ -22,7 +22,7 @@ __all__ = ["AutoregressiveSpline", "SplineFlow", "rational_quadratic"]
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -128,50 +128,152 @@ class AutoregressiveSpline(nn.Module):
 def rational_quadratic(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     """Spline of ``x[dim, batch]`` by ``parameters[3 bins - 1, dim, batch]`` (any real numbers).
 
-    Rows are bin widths, bin heights and the slopes at the inner knots. Gives the image and the
-    log of the slope, both [dim, batch]; outside [-5, 5] they are ``x`` and 0.
+    Rows are pairs of a bin's width and height (2 bins), then the slopes at the inner knots. Gives
+    the image and the log of the slope, both [dim, batch]; outside [-5, 5] they are ``x`` and 0.
     """
     # splines are evaluated in single precision at least, also under autocast
     parameters = parameters.float() if parameters.dtype.itemsize < 4 else parameters
-    widths, heights, slopes = _split(parameters)
-    inside = x.abs() < BOUND
-    position = (x.clamp(-BOUND, BOUND) + BOUND) / (2 * BOUND)
-    p_width = _bin_sizes(widths)
-    k = _locate(position, p_width)
-    x0, w = _select_bin(widths, p_width, k)
-    y0, h = _select_bin(heights, _bin_sizes(heights), k)
-    d0, d1 = _knot_slopes(slopes, k)
-
-    s = h / w
-    t = (position - x0) / w
-    t1 = t * (1 - t)
-    bottom = s + (d0 + d1 - 2 * s) * t1
-    y = y0 + h * (s * t * t + d0 * t1) / bottom
-    log_slope = (
-        2 * s.log() + (2 * s * t1 + d0 * (1 - t).square() + d1 * t * t).log() - 2 * bottom.log()
-    )
-    zero = torch.zeros((), dtype=log_slope.dtype, device=x.device)
-    return torch.where(inside, (2 * y - 1) * BOUND, x), torch.where(inside, log_slope, zero)
+    return _RationalQuadratic.apply(x.to(parameters.dtype), parameters)  # type: ignore[return-value]
 
 
+@torch.no_grad()
 def rational_quadratic_inverse(y: Tensor, parameters: Tensor) -> Tensor:
     """The ``x`` that `rational_quadratic` sends to ``y[dim, batch]`` (no gradient)."""
-    widths, heights, slopes = _split(parameters)
     inside = y.abs() < BOUND
-    position = (y.clamp(-BOUND, BOUND) + BOUND) / (2 * BOUND)
-    p_height = _bin_sizes(heights)
-    k = _locate(position, p_height)
-    y0, h = _select_bin(heights, p_height, k)
-    x0, w = _select_bin(widths, _bin_sizes(widths), k)
-    d0, d1 = _knot_slopes(slopes, k)
-
-    s = h / w
-    rise = (position - y0).clamp_min(0)
+    knots = _knots((y.clamp(-BOUND, BOUND) + BOUND) / (2 * BOUND), parameters, axis=1)
+    w, h, s, d0, d1 = knots.w, knots.h, knots.h / knots.w, knots.d0, knots.d1
+    rise = (knots.position - knots.y0).clamp_min(0)
     bend = rise * (d0 + d1 - 2 * s)
     a, b, c = h * (s - d0) + bend, h * d0 - bend, -s * rise
     root = (b * b - 4 * a * c).clamp_min(0).sqrt()
-    x = x0 + w * (2 * c / (-b - root)).clamp(0, 1)
+    x = knots.x0 + w * (2 * c / (-b - root)).clamp(0, 1)
     return torch.where(inside, (2 * x - 1) * BOUND, y)
+
+
+class _Knots(NamedTuple):
+    """The bin that holds each position, in coordinates where the domain is [0, 1]."""
+
+    position: Tensor  # [dim, batch], as all below but p and k
+    p: Tensor  # softmax of the bin parameters [bins, 2 dim, batch]
+    k: Tensor  # index of the bin [1, dim, batch]
+    x0: Tensor  # left and lower edge, width and height of the bin
+    y0: Tensor
+    w: Tensor
+    h: Tensor
+    d0: Tensor  # slopes at its two knots
+    d1: Tensor
+
+
+class _RationalQuadratic(torch.autograd.Function):
+    """The spline with its gradient written out: a third of the operations autograd would do.
+
+    With t the position in the bin, s = h / w, t1 = t (1 - t):
+    y = y0 + h N / D, N = s t^2 + d0 t1, D = s + (d0 + d1 - 2 s) t1,
+    dy/dx = s^2 A / D^2, A = 2 s t1 + d0 (1 - t)^2 + d1 t^2.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        inside = x.abs() < BOUND
+        knots = _knots((x.clamp(-BOUND, BOUND) + BOUND) / (2 * BOUND), parameters, axis=0)
+        s, t, t1, top, bottom, slope = _terms(knots)
+        y = knots.y0 + knots.h * top / bottom
+        log_slope = (slope * (s / bottom).square()).log()
+        ctx.save_for_backward(inside, *knots)
+        return torch.where(inside, (2 * y - 1) * BOUND, x), log_slope * inside
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_y: Tensor, grad_log: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        inside, *saved = ctx.saved_tensors
+        knots = _Knots(*saved)
+        _, p, k, _, _, w, h, d0, d1 = knots
+        s, t, t1, top, bottom, slope = _terms(knots)
+        g_y = grad_y * inside * (2 * BOUND)
+        g_log = grad_log * inside
+        r, tt = 1 - t, t * t
+        g_ratio = g_y / bottom
+        g_top = g_ratio * h
+        g_bottom = -(g_top * top + 2 * g_log) / bottom
+        g_slope = g_log / slope
+        g_t = (r - t) * (g_top * d0 + g_bottom * (d0 + d1 - 2 * s)) + 2 * (
+            g_top * s * t + g_slope * (s * (r - t) - d0 * r + d1 * t)
+        )
+        g_s = g_top * tt + g_bottom * (1 - 2 * t1) + 2 * (g_slope * t1 + g_log / s)
+        g_d0 = ((g_top + g_bottom) * t1 + g_slope * r * r) * _slope_rate(d0)
+        g_d1 = (g_bottom * t1 + g_slope * tt) * _slope_rate(d1)
+        g_x = g_t / w
+        g_h = g_ratio * top + g_s / w
+        g_w = -g_x * t - g_s * s / w
+
+        bins, dim = len(p), len(t)
+        grad = p.new_empty(3 * bins - 1, dim, t.shape[1])
+        _bin_gradient(
+            grad[: 2 * bins].view(bins, 2 * dim, -1),
+            p,
+            k.repeat(1, 2, 1),
+            torch.cat((-g_x, g_y)),
+            torch.cat((g_w, g_h)),
+            torch.cat((knots.x0, knots.y0)),
+            torch.cat((w, h)),
+        )
+        # knots 0 and `bins` have the fixed slope 1: they get rows of their own that are dropped
+        padded = p.new_zeros(bins + 1, dim, t.shape[1])
+        padded.scatter_(0, k, g_d0[None]).scatter_(0, k + 1, g_d1[None])
+        grad[2 * bins :] = padded[1:-1]
+        return torch.where(inside, g_x / (2 * BOUND), grad_y), grad
+
+
+def _knots(position: Tensor, parameters: Tensor, *, axis: int) -> _Knots:
+    """Locate ``position`` among the bins of the domain (axis 0) or of the image (axis 1)."""
+    bins, dim = (len(parameters) + 1) // 3, parameters.shape[1]
+    p = parameters[: 2 * bins].reshape(bins, 2 * dim, -1).softmax(0)
+    steps = torch.arange(1, bins + 1, device=p.device, dtype=p.dtype)[:, None, None]
+    edges = p.cumsum(0).mul_(1 - bins * _MIN_BIN).add_(_MIN_BIN * steps)
+    searched = edges[:-1, :dim] if axis == 0 else edges[:-1, dim:]
+    k = (position >= searched).sum(0, keepdim=True)
+    both = k.repeat(1, 2, 1)
+    size = _MIN_BIN + (1 - bins * _MIN_BIN) * p.gather(0, both)[0]
+    start = edges.gather(0, both)[0] - size
+    raw = F.pad(parameters[2 * bins :], (0, 0, 0, 0, 1, 1)).gather(0, torch.cat((k, k + 1)))
+    d0, d1 = _MIN_SLOPE + F.softplus(raw + _UNIT_SLOPE)
+    return _Knots(position, p, k, start[:dim], start[dim:], size[:dim], size[dim:], d0, d1)
+
+
+def _terms(knots: _Knots) -> tuple[Tensor, ...]:
+    s = knots.h / knots.w
+    t = (knots.position - knots.x0) / knots.w
+    t1 = t - t * t
+    top = s * (t - t1) + knots.d0 * t1
+    bottom = s + (knots.d0 + knots.d1 - 2 * s) * t1
+    slope = 2 * s * t1 + knots.d0 * (1 - t).square() + knots.d1 * (t - t1)
+    return s, t, t1, top, bottom, slope
+
+
+def _slope_rate(d: Tensor) -> Tensor:
+    """Derivative of the softplus behind a slope, from the slope itself."""
+    return -torch.expm1(_MIN_SLOPE - d)
+
+
+def _bin_gradient(
+    out: Tensor,
+    p: Tensor,
+    k: Tensor,
+    g_start: Tensor,
+    g_size: Tensor,
+    start: Tensor,
+    size: Tensor,
+) -> None:
+    """Gradient of the softmax from the gradients of the start and size of the chosen bin."""
+    bins = len(p)
+    rest = 1 - bins * _MIN_BIN
+    plain_size = size - _MIN_BIN
+    plain_start = start - _MIN_BIN * k[0]
+    g_common = plain_start * g_start + plain_size * g_size
+    index = torch.arange(bins, device=p.device)[:, None, None]
+    torch.mul(index < k, rest * g_start, out=out)
+    out.scatter_(0, k, (rest * g_size)[None])
+    out.sub_(g_common).mul_(p)
 
 
 class _MaskedLinear(nn.Module):
@@ -187,63 +289,3 @@ class _MaskedLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return torch.addmm(self.bias[:, None], self.weight * self.mask, h)
-
-
-class _BinChoice(torch.autograd.Function):
-    """(left edge, size) of bin ``k`` under ``p = softmax(u)``, with the gradient to ``u``."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(u: Tensor, p: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG004
-        edges = p.cumsum(0)
-        right, size = edges.gather(0, k)[0], p.gather(0, k)[0]
-        return right - size, size
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-        _, p, k = inputs
-        ctx.save_for_backward(p, k, *output)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_left: Tensor, grad_size: Tensor) -> tuple[Tensor, None, None]:
-        p, k, left, size = ctx.saved_tensors
-        bins = torch.arange(len(p), device=p.device)[:, None, None]
-        grad = torch.where(bins < k, grad_left, 0.0)
-        grad = grad.scatter(0, k, grad_size[None])
-        return (grad - (left * grad_left + size * grad_size)) * p, None, None
-
-
-def _split(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    bins = (len(parameters) + 1) // 3
-    return parameters[:bins], parameters[bins : 2 * bins], parameters[2 * bins :]
-
-
-@torch.no_grad()
-def _bin_sizes(u: Tensor) -> Tensor:
-    return u.softmax(0)
-
-
-@torch.no_grad()
-def _locate(position: Tensor, p: Tensor) -> Tensor:
-    """Index of the bin that holds ``position`` in [0, 1], int64 [1, dim, batch]."""
-    bins = len(p)
-    upper = p[:-1].cumsum(0) * (1 - bins * _MIN_BIN)
-    upper += _MIN_BIN * torch.arange(1, bins, device=p.device)[:, None, None]
-    return (position >= upper).sum(0, keepdim=True)
-
-
-def _select_bin(u: Tensor, p: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    left, size = _BinChoice.apply(u, p, k)  # type: ignore[misc]
-    rest = 1 - len(u) * _MIN_BIN
-    return _MIN_BIN * k[0] + rest * left, _MIN_BIN + rest * size
-
-
-def _knot_slopes(u: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Slopes at the left and right knot of bin ``k``; 1 at the ends of the domain."""
-    last = len(u) - 1
-    one = torch.full((), _UNIT_SLOPE, dtype=u.dtype, device=u.device)
-    left = torch.where(k[0] > 0, u.gather(0, (k - 1).clamp_min(0))[0] + _UNIT_SLOPE, one)
-    right = torch.where(k[0] <= last, u.gather(0, k.clamp_max(last))[0] + _UNIT_SLOPE, one)
-    return _MIN_SLOPE + F.softplus(left), _MIN_SLOPE + F.softplus(right)
