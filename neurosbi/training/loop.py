@@ -91,7 +91,7 @@ def fit(
     with thread_limit(config.threads) as threads, torch.random.fork_rng(devices):
         batches = make_batches(data, config, seed=seed, device=where)
         run = _Run(module.to(where), loss or module.loss, batches, config, seed, threads)  # type: ignore[arg-type]
-        mark = f"{fingerprint}/{seed}/{threads}/{len(batches.held_out)}/{config.numbers()}"
+        mark = f"{fingerprint}/{seed}/{len(batches.held_out)}/{config.numbers()}"
         store = _Checkpoint(checkpoint, mark, config.checkpoint_seconds)
         store.load_into(run)
         with (
@@ -338,7 +338,7 @@ class _Checkpoint:
         state = read_checkpoint(self.path, device=run.batches.device)
         if state["mark"] != self.mark:
             raise BadInputError(
-                f"{self.path} belongs to a training with other data, options, seed or threads; "
+                f"{self.path} belongs to a training with other data, options or seed; "
                 "delete it to train from the start"
             )
         run.load_state(state["run"])
