@@ -10,9 +10,7 @@ import typer
 
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
-_VERBS: tuple[
-    str, ...
-] = ()  # filled as verbs are written: fit inspect simulators simulate train doctor
+_VERBS: tuple[str, ...] = ("train",)
 
 app = typer.Typer(
     name="neurosbi",

@@ -1,6 +1,6 @@
 """The methods and how to train and rebuild each; a new method is one line of `METHODS`."""
 
-__all__ = ["METHODS", "Method", "load_network", "method_config", "train_method"]
+__all__ = ["METHODS", "Method", "load_network", "method_config", "network_weights", "train_method"]
 
 import dataclasses
 from collections.abc import Mapping

@@ -125,7 +125,7 @@ class Network:
         found = []
         for i, (feature, value) in enumerate(zip(self.features, x_o, strict=True)):
             if np.isfinite(value):
-                slack = 1e-9 * max(abs(low[i]), abs(high[i]))
+                slack = 1e-6 * max(abs(low[i]), abs(high[i]))
                 odd = not low[i] - slack <= value <= high[i] + slack
             else:
                 odd = float(encoder.defined[i]) == 1.0

@@ -1,6 +1,6 @@
 """What inference needs of a set of simulations, and its rows as training data."""
 
-__all__ = ["EncodedRows", "Simulations", "representative_rows"]
+__all__ = ["EncodedRows", "Simulations", "read_rows", "representative_rows", "usable_rows"]
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from neurosbi.nets import FeatureEncoder
 from neurosbi.priors import UnconstrainedMap
 
 _STATISTICS_ROWS = 200_000  # rows that standardisation is computed from
+_GAP = 4096  # rows apart from which two reads are cheaper than one
 
 
 class Simulations(Protocol):
@@ -116,6 +117,3 @@ def read_rows(
         return empty.theta, empty.x, empty.stimulus
     theta, x, stimulus = (np.concatenate(column) for column in zip(*parts, strict=True))
     return theta, x, stimulus
-
-
-_GAP = 4096  # rows apart from which two reads are cheaper than one

@@ -79,5 +79,5 @@ class TrainingConfig:
 
     def numbers(self) -> dict[str, Any]:
         """The options that the trained weights depend on."""
-        free = ("checkpoint_seconds", "max_minutes", "memory_gb", "threads")
+        free = ("checkpoint_seconds", "max_minutes", "threads")
         return {k: v for k, v in asdict(self).items() if k not in free}

@@ -1,0 +1,1 @@
+"""The steps of an analysis: paths and simulators in, stores and results out."""
