@@ -39,6 +39,8 @@ class BoxPrior(Distribution):
         self.parameters = tuple(parameters)
         self.low, self.high = low.to(dtype), high.to(dtype)
         self._log = torch.tensor([p.scale == "log" for p in parameters])
+        ends = [(p.low, p.high) if p.scale == "log" else (1.0, math.e) for p in parameters]
+        self._ends = torch.tensor(ends, dtype=torch.float64).T  # of the log-uniform parameters
         super().__init__(torch.Size(), torch.Size([len(parameters)]), validate_args=False)
 
     @property
@@ -50,14 +52,14 @@ class BoxPrior(Distribution):
     def mean(self) -> Tensor:
         """Mean of each parameter [theta]."""
         low, high = self.low.double(), self.high.double()
-        log_mean = (high - low) / torch.where(self._log, (high / low).log(), 1.0)
+        log_mean = (high - low) / self._log_ratio()
         return torch.where(self._log, log_mean, (low + high) / 2).to(self.low.dtype)
 
     @property
     def variance(self) -> Tensor:
         """Variance of each parameter [theta]."""
         low, high = self.low.double(), self.high.double()
-        ratio = torch.where(self._log, (high / low).log(), 1.0)
+        ratio = self._log_ratio()
         log_variance = (high**2 - low**2) / (2 * ratio) - ((high - low) / ratio) ** 2
         return torch.where(self._log, log_variance, (high - low) ** 2 / 12).to(self.low.dtype)
 
@@ -66,7 +68,8 @@ class BoxPrior(Distribution):
         shape = torch.Size(sample_shape) + self.event_shape
         u = torch.rand(shape, dtype=torch.float64, device=self.low.device)
         low, high = self.low.double(), self.high.double()
-        values = torch.where(self._log, low * (high / low).abs() ** u, low + (high - low) * u)
+        geometric = self._ends[0] * torch.exp(self._log_ratio() * u)
+        values = torch.where(self._log, geometric, low + (high - low) * u)
         return values.to(self.low.dtype).clamp(self.low, self.high)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -74,14 +77,17 @@ class BoxPrior(Distribution):
         low, high, v = self.low.double(), self.high.double(), value.double()
         inside = ((value >= self.low) & (value <= self.high)).all(-1)
         flat = -(high - low).log()
-        falling = -v.clamp_min(1e-300).log() - (high / low).abs().log().abs().log()
+        falling = -v.clamp_min(1e-300).log() - self._log_ratio().log()
         total = torch.where(self._log, falling, flat).sum(-1)
         return torch.where(inside, total, -torch.inf).to(value.dtype)
 
     def to(self, device: str | torch.device) -> None:
         """Move the bounds (in place, as sbi expects)."""
         self.low, self.high = self.low.to(device), self.high.to(device)
-        self._log = self._log.to(device)
+        self._log, self._ends = self._log.to(device), self._ends.to(device)
+
+    def _log_ratio(self) -> Tensor:
+        return (self._ends[1] / self._ends[0]).log()
 
 
 class UnconstrainedMap(torch.nn.Module):
@@ -128,13 +134,13 @@ class UnconstrainedMap(torch.nn.Module):
     def log_det(self, theta: Tensor, z: Tensor | None = None) -> Tensor:
         """log |det dz / d theta| [...], float64; pass ``z`` if it is known already."""
         theta = theta.double()
-        z = self(theta) if z is None else z.double()
+        position = self(theta) if z is None else z.double()
         per_width = torch.where(
             self.log,
             -self._log_ratio().log() - theta.clamp_min(1e-300).log(),
             -(self.high - self.low).log(),
         )
-        return (0.5 * z.square() + _LOG_ROOT_2PI + per_width).sum(-1)
+        return (0.5 * position.square() + _LOG_ROOT_2PI + per_width).sum(-1)
 
     def inside(self, theta: Tensor) -> Tensor:
         """bool [...]: every parameter lies in its closed range (in the precision of ``theta``)."""

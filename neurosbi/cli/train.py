@@ -3,7 +3,7 @@
 __all__ = ["train"]
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 NEEDS_ARGUMENTS = True
 
 
-class _Existing(str, Enum):
+class _Existing(StrEnum):
     resume = "resume"
     overwrite = "overwrite"
     error = "error"
 
 
-class _Format(str, Enum):
+class _Format(StrEnum):
     text = "text"
     json = "json"
 

@@ -66,7 +66,7 @@ class NPEConfig:
 
 def train_npe(
     simulations: Simulations,
-    config: NPEConfig = NPEConfig(),
+    config: NPEConfig | None = None,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -78,6 +78,7 @@ def train_npe(
     Raises `BadInputError` for too few simulations or parameters outside their prior, and what
     `neurosbi.training.fit` raises.
     """
+    config = config or NPEConfig()
     rows = usable_rows(simulations)
     parameters = tuple(simulations.parameters)
     theta, x, stimulus = read_rows(simulations, representative_rows(rows))

@@ -22,6 +22,7 @@ __all__ = ["AutoregressiveSpline", "SplineFlow", "rational_quadratic"]
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -91,25 +92,23 @@ class AutoregressiveSpline(nn.Module):
         rank = torch.tensor(self.order).argsort()
         degrees = [torch.cat((rank + 1, torch.zeros(context, dtype=torch.long)))]
         degrees += [torch.arange(width) % dim for width in hidden]
-        pairs = zip(degrees[:-1], degrees[1:], strict=True)
-        layers = [_MaskedLinear(after[:, None] >= before) for before, after in pairs]
+        layers = [_MaskedLinear(after[:, None] >= before) for before, after in pairwise(degrees)]
         # output row (spline parameter j, coordinate i) sees units of degree <= rank of i
-        layers.append(_MaskedLinear((rank[:, None] >= degrees[-1]).repeat(3 * bins - 1, 1)))
         self.layers = nn.ModuleList(layers)
+        self.last = _MaskedLinear((rank[:, None] >= degrees[-1]).repeat(3 * bins - 1, 1))
         with torch.no_grad():
-            layers[-1].weight.mul_(0.1)
-            layers[-1].bias.zero_()
+            self.last.weight.mul_(0.1)
+            self.last.bias.zero_()
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Image of ``z`` and log slope, both [dim, batch]."""
-        parameters = self._hidden(z, context)
-        parameters = self.layers[-1](parameters).view(3 * self.bins - 1, self.dim, -1)
+        parameters = self.last(self._hidden(z, context)).view(3 * self.bins - 1, self.dim, -1)
         return rational_quadratic(z, parameters)
 
     def inverse(self, u: Tensor, context: Tensor) -> Tensor:
         """The ``z[dim, batch]`` that `forward` sends to ``u``, one coordinate after the other."""
         z = torch.zeros_like(u)
-        last = self.layers[-1]
+        last = self.last
         weight = (last.weight * last.mask).view(3 * self.bins - 1, self.dim, -1)
         bias = last.bias.view(3 * self.bins - 1, self.dim)
         for i in self.order:
@@ -120,7 +119,7 @@ class AutoregressiveSpline(nn.Module):
 
     def _hidden(self, z: Tensor, context: Tensor) -> Tensor:
         h = torch.cat((z, context))
-        for layer in self.layers[:-1]:  # type: ignore[index]
+        for layer in self.layers:
             h = F.relu(layer(h))
         return h
 
@@ -176,7 +175,7 @@ class _RationalQuadratic(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         inside = x.abs() < BOUND
         knots = _knots((x.clamp(-BOUND, BOUND) + BOUND) / (2 * BOUND), parameters, axis=0)
-        s, t, t1, top, bottom, slope = _terms(knots)
+        s, _, _, top, bottom, slope = _terms(knots)
         y = knots.y0 + knots.h * top / bottom
         log_slope = (slope * (s / bottom).square()).log()
         ctx.save_for_backward(inside, *knots)

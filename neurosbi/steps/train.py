@@ -51,10 +51,12 @@ def train(
     if isinstance(simulations, str | Path):
         from neurosbi.store import open_simulations
 
-        simulations = open_simulations(simulations)
+        store: Simulations = open_simulations(simulations)
+    else:
+        store = simulations
     config = method_config(method, **options)
     resolve_device(device)
-    key = network_key(simulations, method=method, seed=seed, config=config)
+    key = network_key(store, method=method, seed=seed, config=config)
     path = Path(out) if out is not None else cache_directory() / "networks" / key
     checkpoint = path.with_name(f".{path.name}.training")
     _check_place(path)
@@ -80,7 +82,7 @@ def train(
 
     network = train_method(
         method,
-        simulations,
+        store,
         config,
         seed=seed,
         device=device,

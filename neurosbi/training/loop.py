@@ -68,7 +68,7 @@ class TrainingResult:
 def fit(
     module: nn.Module,
     data: RowSource | Sequence[Tensor],
-    config: TrainingConfig = TrainingConfig(),
+    config: TrainingConfig | None = None,
     *,
     loss: Loss | None = None,
     seed: int,
@@ -86,6 +86,7 @@ def fit(
     Raises `FitError` when the loss is undefined, `InterruptedRunError` after Ctrl-C or SIGTERM
     (the checkpoint is written first), `MissingResourceError` without the device asked for.
     """
+    config = config or TrainingConfig()
     where = resolve_device(device)
     devices = [where] if where.type == "cuda" else []
     with thread_limit(config.threads) as threads, torch.random.fork_rng(devices):
@@ -156,12 +157,9 @@ class _Run:
                 bar(1 / self.batches.steps)
                 if stop:
                     store.write(self)
-                    kept = f"; {store.path} continues it" if store.path else ""
+                    again = "; run the same command again to continue" if store.path else ""
                     raise InterruptedRunError(
-                        f"training was stopped in epoch {self.epoch + 1}; run the same command "
-                        f"again to continue{kept}"
-                        if store.path
-                        else f"training was stopped in epoch {self.epoch + 1}"
+                        f"training was stopped in epoch {self.epoch + 1}{again}"
                     )
                 store.write_if_due(self)
             record = self._close_epoch(before, began)
@@ -206,7 +204,9 @@ class _Run:
         if self.average:
             done = self.epoch * self.batches.steps + self.step
             decay = min(self.config.ema_decay, (1 + done) / (10 + done))
-            torch._foreach_lerp_(self.average, [p.data for p in self.parameters], 1 - decay)
+            torch._foreach_lerp_(  # type: ignore[reportPrivateImportUsage]
+                self.average, [p.data for p in self.parameters], 1 - decay
+            )
 
     def _learning_rate(self) -> float:
         """Linear warm-up, then half a cosine to zero over all epochs."""
