@@ -224,7 +224,6 @@ class Posterior:
             n=n,
             seed=seed,
             time_limit=time_limit,
-            batch=min(10_000, max(n, 1)) if n <= 1000 else 10_000,
         )
 
     @torch.no_grad()

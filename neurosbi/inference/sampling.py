@@ -14,7 +14,7 @@ from neurosbi.seeds import derive_seed
 
 Draw = Callable[[int, torch.Generator], Tensor]
 
-_BATCH = 10_000
+_BATCH = 2000
 
 
 def sample_inside(

@@ -23,7 +23,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def read_checkpoint(path: Path, *, device: torch.device) -> dict[str, Any]:
     """The state in ``path``. Raises `BadInputError` if it is not a checkpoint of this program."""
-    remedy = "delete it to train from the start"
+    remedy = "delete it, or use --existing overwrite, to train from the start"
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:

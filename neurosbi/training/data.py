@@ -21,6 +21,8 @@ from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi.training.config import TrainingConfig
 
+_ROWS_AT_ONCE = 65_536
+
 
 class RowSource(Protocol):
     """Rows that can be read in ranges: each column is a tensor whose first axis is the row."""
@@ -78,7 +80,7 @@ class Batches:
         self._validation: tuple[Tensor, ...] | None = None
         self._data: tuple[Tensor, ...] | None = None
         if self.resident:
-            self._data = tuple(c.to(device) for c in source.read(0, n))
+            self._data = _read_all(source, device)
 
     def validation(self) -> tuple[Tensor, ...]:
         """All validation rows, in the order of the source."""
@@ -175,6 +177,13 @@ def make_batches(
     """Batches of a `RowSource`, or of tensors of equal length."""
     rows: RowSource = TensorRows(*source) if isinstance(source, list | tuple) else source  # type: ignore[assignment]
     return Batches(rows, config, seed=seed, device=device)
+
+
+def _read_all(source: RowSource, device: torch.device) -> tuple[Tensor, ...]:
+    """All rows on the device; read in pieces, so that raw and prepared data never both fill memory."""
+    pieces = range(0, len(source), _ROWS_AT_ONCE)
+    parts = [source.read(i, min(i + _ROWS_AT_ONCE, len(source))) for i in pieces]
+    return tuple(torch.cat(column).to(device) for column in zip(*parts, strict=True))
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:

@@ -339,7 +339,7 @@ class _Checkpoint:
         if state["mark"] != self.mark:
             raise BadInputError(
                 f"{self.path} belongs to a training with other data, options or seed; "
-                "delete it to train from the start"
+                "delete it, or use --existing overwrite, to train from the start"
             )
         run.load_state(state["run"])
 

@@ -91,7 +91,7 @@ def test_an_undefined_feature_is_masked_and_its_absence_informs(network_of_hidde
     samples = network_of_hidden.posterior(x_o).sample(1000, seed=5)
     exact = exact_samples(simulator, x_o, 1000, seed=6)
     assert float(c2st(torch.as_tensor(samples), torch.as_tensor(exact), n_folds=3)) < 0.6
-    assert np.mean(np.sign(samples[:, 0]) == np.sign(truth[0])) > 0.97
+    assert np.mean(np.sign(samples[:, 0]) == np.sign(truth[0])) > 0.9
     assert network_of_hidden.card["simulations"]["dropped"] == 0
 
 

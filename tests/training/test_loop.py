@@ -55,7 +55,7 @@ class Streamed(TensorRows):
 
 def test_reaches_the_noise_level_and_keeps_the_best_weights():
     module = new_line()
-    config = TrainingConfig(epochs=60, batch_size=32, learning_rate=0.02, patience=60, threads=1)
+    config = TrainingConfig(epochs=25, batch_size=32, learning_rate=0.03, patience=60, threads=1)
     result = fit(module, line_data(2000), config, seed=1, device="cpu", progress=False)
     assert result.stopped == "epochs"
     assert 0.008 < result.best_loss < 0.0125
