@@ -1,14 +1,16 @@
 """The step ``train``: from a store of simulations to a network on disk, continued when interrupted."""
 
-__all__ = ["network_key", "open_network", "train"]
+__all__ = ["cached_network", "network_key", "open_network", "train"]
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from neurosbi.contract import Simulator, StimulusFamily
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
-from neurosbi.store import cache_directory, config_hash
+from neurosbi.store import SimulationConfig, cache_directory, config_hash
 from neurosbi.store.networks import is_network, read_network, write_network
 
 if TYPE_CHECKING:
@@ -105,7 +107,36 @@ def open_network(path: str | Path) -> "Network":
     return _built(card, weights)
 
 
-def network_key(simulations: "Simulations", *, method: str, seed: int, config: Any) -> str:
+def cached_network(
+    simulator: Simulator,
+    family: StimulusFamily,
+    *,
+    n: int,
+    method: str = "npe",
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> "Network | None":
+    """The network that `train` would keep in the cache for ``n`` such simulations, if it is there."""
+    from neurosbi.inference.methods import method_config
+
+    config = method_config(method, **(options or {}))
+    wanted = _Wanted(SimulationConfig.of(simulator, family=family, seed=seed).hash, n, seed)
+    path = cache_directory() / "networks" / network_key(wanted, method=method, seed=seed, config=config)
+    return open_network(path) if is_network(path) else None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Simulations that need not exist: what `network_key` asks of them."""
+
+    config_hash: str
+    n: int
+    seed: int
+
+
+def network_key(
+    simulations: "Simulations | _Wanted", *, method: str, seed: int, config: Any
+) -> str:
     """16 hexadecimal digits of everything that a network's weights depend on."""
     options = asdict(config)
     for name in _NOT_IN_KEY:

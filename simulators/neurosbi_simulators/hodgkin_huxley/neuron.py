@@ -183,7 +183,7 @@ class PointNeuron(Simulator):
                 f"shapes; at most {COARSEST_DT} ms is needed"
             )
         cut = _cut_step(sweep) if sweep.test_step else _cut_waveform(sweep)
-        voltage, dt = average_down(cut.voltage, dt=sweep.dt, target=FINEST_DT)
+        voltage, _, dt = average_down(cut.voltage, cut.current, dt=sweep.dt, target_dt=FINEST_DT)
         x = self._measure(
             voltage[None, :], dt=dt, onset=cut.stimulus.onset, offset=cut.stimulus.offset
         )[0]
@@ -400,8 +400,14 @@ class _Drive:
 class _Cut:
     """A sweep cut to what is analysed."""
 
-    def __init__(self, voltage: np.ndarray, stimulus: Stimulus, notes: tuple[str, ...]) -> None:
-        self.voltage, self.stimulus, self.notes = voltage, stimulus, notes
+    def __init__(
+        self,
+        voltage: np.ndarray,
+        current: np.ndarray,
+        stimulus: Stimulus,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.voltage, self.current, self.stimulus, self.notes = voltage, current, stimulus, notes
 
 
 def _cut_step(sweep: Sweep) -> _Cut:
@@ -427,7 +433,7 @@ def _cut_step(sweep: Sweep) -> _Cut:
     stimulus = Stimulus.step(
         amplitude=step.amplitude, onset=onset, duration=duration, holding=step.holding
     )
-    return _Cut(voltage, stimulus, tuple(notes))
+    return _Cut(voltage, sweep.current[first:last], stimulus, tuple(notes))
 
 
 def _cut_waveform(sweep: Sweep) -> _Cut:
@@ -441,7 +447,7 @@ def _cut_waveform(sweep: Sweep) -> _Cut:
             f"sweep {sweep.number} has no step, and its current already flows at the start; "
             f"{SHORTEST_REST:.0f} ms of constant current before it are needed"
         )
-    return _Cut(voltage, stimulus, ("the recorded current waveform itself is the stimulus",))
+    return _Cut(voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",))
 
 
 def _check_voltage(number: int, voltage: np.ndarray) -> None:

@@ -1,0 +1,102 @@
+"""Open a recording whatever its format: the content decides, not the name of the file."""
+
+__all__ = ["demo_recording", "read_recording"]
+
+import math
+from pathlib import Path
+
+from neurosbi.contract import Recording
+from neurosbi.errors import BadInputError
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_KNOWN_ELSEWHERE = {  # what people try, and what to do instead
+    ".mat": "a MATLAB file",
+    ".ibw": "an Igor binary wave",
+    ".pxp": "an Igor experiment",
+    ".dat": "a HEKA PatchMaster file",
+    ".smr": "a Spike2 file",
+    ".smrx": "a Spike2 file",
+    ".csv": "a text table",
+    ".txt": "a text table",
+    ".npz": "a NumPy archive",
+    ".pkl": "a Python pickle",
+}
+
+
+def read_recording(path: str | Path, *, junction_potential: float = 0.0) -> Recording:
+    """Read an NWB (1.0 or 2.x) or ABF file as a `Recording` in mV, pA and ms.
+
+    ``junction_potential`` in mV is added to every voltage. It is usually negative: the Allen
+    Institute documents -14 mV for its solutions, and does not apply it to its files. Default: 0,
+    voltages as stored.
+
+    Raises `BadInputError` for a file that is missing, damaged, of another format, without
+    patch-clamp sweeps, or with units that cannot be right.
+    """
+    path = Path(path)
+    if not math.isfinite(junction_potential) or abs(junction_potential) > 100:
+        raise BadInputError(
+            f"a junction potential of {junction_potential} mV is not possible; typical values lie "
+            "between -16 and 5 mV"
+        )
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder; give one recording file (NWB or ABF) in it")
+    if not path.is_file():
+        raise BadInputError(f"there is no file {path}; check the path")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be opened: {error.strerror}") from error
+    if not head:
+        raise BadInputError(f"{path} is empty (0 bytes); copy or download it again")
+
+    from neurosbi.recordings.abf import is_abf, read_abf
+
+    if is_abf(head):
+        return read_abf(path, junction_potential=junction_potential)
+    if head.startswith(b"version https://git-lfs"):
+        raise BadInputError(f"{path} is a Git LFS pointer, not the data; run: git lfs pull")
+    if not head.startswith(_HDF5):
+        kind = _KNOWN_ELSEWHERE.get(path.suffix.lower(), "neither NWB nor ABF")
+        raise BadInputError(
+            f"{path} is {kind}; neurosbi reads NWB (1.0, 2.x) and ABF files, so convert it to NWB, "
+            "for example with NeuroConv"
+        )
+    if _is_nwb_1(path):
+        from neurosbi.recordings.allen import read_allen
+
+        return read_allen(path, junction_potential=junction_potential)
+    from neurosbi.recordings.nwb import read_nwb
+
+    return read_nwb(path, junction_potential=junction_potential)
+
+
+def demo_recording() -> Path:
+    """A real recording that comes with the package: current steps, -100 to 290 pA, ABF.
+
+    File 18713001.abf of the pyABF project (MIT licence); it does not name the cell's type.
+    """
+    return Path(__file__).parent / "demo" / "18713001.abf"
+
+
+def _is_nwb_1(path: Path) -> bool:
+    """True for NWB 1, False for NWB 2; raises `BadInputError` for other or damaged HDF5 files."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as h5:
+            if "nwb_version" in h5.attrs:
+                return str(h5.attrs["nwb_version"]).removeprefix("NWB-").startswith("1")
+            if "nwb_version" in h5:
+                return True
+            found = ", ".join(sorted(h5)[:5])
+    except OSError as error:
+        raise BadInputError(
+            f"{path} is a damaged or incomplete HDF5 file ({str(error).splitlines()[0][:120]}); "
+            "copy or download it again"
+        ) from error
+    raise BadInputError(
+        f"{path} is an HDF5 file but not NWB (it has no nwb_version; it holds {found or 'nothing'}); "
+        "neurosbi reads NWB (1.0, 2.x) and ABF files"
+    )
