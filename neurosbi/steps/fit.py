@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from neurosbi.contract import (
     FixedStimulus,
     Observation,
@@ -140,7 +138,9 @@ def fit(
         options=options,
         timer=timer,
     )
-    result = _infer(plan, net, samples=samples, seed=seed, threads=threads, timer=timer, show=progress)
+    result = _infer(
+        plan, net, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+    )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder)
