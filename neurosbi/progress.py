@@ -57,11 +57,13 @@ def _rich_bar(title: str, total: float, done: float) -> Iterator[ProgressBar]:
         TextColumn("{task.fields[status]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(title, total=total, completed=done, status="")
+        task = bars.add_task(title, total=total, status="")
+        bars.update(task, completed=done)
 
         def advance_bar(advance: float = 1, *, status: str = "") -> None:
-            fields = {"status": status} if status else {}
-            bars.update(task, advance=advance, **fields)
+            bars.update(task, advance=advance)
+            if status:
+                bars.update(task, status=status)
 
         yield advance_bar
 

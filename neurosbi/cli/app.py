@@ -4,15 +4,13 @@ __all__ = ["main"]
 
 import sys
 from importlib import import_module
+from typing import Any
 
-import click
 import typer
 
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
-_VERBS: tuple[
-    str, ...
-] = ()  # filled as verbs are written: fit inspect simulators simulate train doctor
+_VERBS = ("fit", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
 app = typer.Typer(
     name="neurosbi",
@@ -47,17 +45,18 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False, prog_name="neurosbi")
     except NeuroSBIError as error:
         if debug:
             raise
         code = _complain(str(error), error.exit_code)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         code = stop.exit_code
-    except click.UsageError as error:
+    except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "neurosbi"
-        code = _complain(f"{error.format_message()} See: {command} --help", 2)
-    except (KeyboardInterrupt, click.Abort):
+        said = error.format_message().strip()  # nothing where the help was shown instead
+        code = _complain(f"{said.rstrip('.')}. See: {command} --help", 2) if said else 2
+    except (KeyboardInterrupt, typer.Abort):
         code = _complain(
             "stopped; run the same command again to continue", InterruptedRunError.exit_code
         )

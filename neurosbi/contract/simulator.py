@@ -17,7 +17,7 @@ import numpy as np
 from neurosbi.contract.recording import Sweep
 from neurosbi.contract.stimulus import FixedStimulus, Stimulus, StimulusBatch, StimulusFamily
 from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, FitError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,10 +34,14 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class SimulationBatch:
-    """``x[sim, feature]`` float64 (NaN: undefined) and ``status[sim]`` int8 (see `Status`)."""
+    """``x[sim, feature]`` float64 (NaN: undefined) and ``status[sim]`` int8 (see `Status`).
+
+    ``error`` is the message of the first simulation that failed, "" where there is none.
+    """
 
     x: np.ndarray
     status: np.ndarray
+    error: str = ""
 
     @property
     def valid(self) -> np.ndarray:
@@ -75,13 +79,16 @@ class Simulator(ABC):
     setting_table: ClassVar[tuple[Setting, ...]] = ()
     feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
     default_features: ClassVar[str] = "default"
+    smallest_batch: ClassVar[int] = 1024
+    """Fewest simulations worth computing at a time: compiled models need many to fill all cores."""
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         known = {s.name: s.default for s in self.setting_table}
         for name in settings:
             if name not in known:
                 raise BadInputError(
-                    f"simulator {self.name} has no setting {name!r}; it has {', '.join(known)}"
+                    f"simulator {self.name} has no setting {name!r}; it has "
+                    f"{', '.join(known) or 'none'}"
                 )
         self.settings: dict[str, Any] = known | settings
         self.features_name = features or self.default_features
@@ -144,8 +151,14 @@ class Simulator(ABC):
         seed: int,
         start: int = 0,
     ) -> np.ndarray:
-        """The features alone, float64 [sim, feature]; NaN means undefined."""
-        return self.simulate(theta, stimulus=stimulus, seed=seed, start=start).x
+        """The features alone, float64 [sim, feature]; NaN means undefined.
+
+        Raises `FitError` with the first error if every simulation failed with one.
+        """
+        batch = self.simulate(theta, stimulus=stimulus, seed=seed, start=start)
+        if batch.error and np.all(batch.status == Status.FAILED):
+            raise FitError(f"every simulation of {self.name} failed, the first with {batch.error}")
+        return batch.x
 
     @abstractmethod
     def traces(

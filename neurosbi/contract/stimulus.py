@@ -90,14 +90,19 @@ class Stimulus:
     ) -> "Stimulus":
         """Any current sampled every ``dt`` ms; the window defaults to where it departs from its start."""
         current = np.asarray(current, dtype=np.float64)
-        total = len(current) * dt
-        if onset is None or offset is None:
-            moved = np.flatnonzero(current != current[0])
-            first, last = (moved[0], moved[-1] + 1) if len(moved) else (0, len(current))
-            onset = first * dt if onset is None else onset
-            offset = last * dt if offset is None else offset
+        if current.ndim != 1 or not len(current):
+            raise BadInputError(
+                f"a stimulus waveform is one row of currents, got an array of shape {current.shape}"
+            )
+        moved = np.flatnonzero(current != current[0])
+        first, last = (moved[0], moved[-1] + 1) if len(moved) else (0, len(current))
         return cls(
-            unit=unit, onset=onset, offset=offset, total=total, current=current, dt=float(dt)
+            unit=unit,
+            onset=float(first * dt if onset is None else onset),
+            offset=float(last * dt if offset is None else offset),
+            total=len(current) * float(dt),
+            current=current,
+            dt=float(dt),
         )
 
     @property
@@ -113,7 +118,7 @@ class Stimulus:
     def sampled(self, dt: float) -> np.ndarray:
         """The whole current at every step of ``dt`` ms, held constant over each step [time]."""
         n = round(self.total / dt)
-        if self.current is not None:
+        if self.current is not None and self.dt is not None:
             index = np.floor((np.arange(n) + 0.5) * dt / self.dt).astype(np.int64)
             return self.current[np.minimum(index, len(self.current) - 1)] + self.holding
         current = np.full(n, self.holding)
@@ -161,6 +166,18 @@ class StepFamily:
     onset: tuple[float, float]
     duration: tuple[float, float]
     holding: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.unit not in CURRENT_UNITS:
+            raise BadInputError(
+                f"stimulus unit {self.unit!r} is unknown: use one of {', '.join(CURRENT_UNITS)}"
+            )
+        _, onset, duration = self.parameters  # checks the ranges
+        if onset.low < 0 or duration.low <= 0:
+            raise BadInputError(
+                f"a family of steps needs onsets >= 0 and durations > 0 ms, got onsets from "
+                f"{onset.low:g} and durations from {duration.low:g}"
+            )
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

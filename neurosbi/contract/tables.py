@@ -26,6 +26,14 @@ class Parameter:
     default: float | None = None
 
     def __post_init__(self) -> None:
+        if not np.all(np.isfinite([self.low, self.high])):
+            raise BadInputError(
+                f"parameter {self.name}: the bounds {self.low} and {self.high} are not both finite"
+            )
+        if self.scale not in ("linear", "log"):
+            raise BadInputError(
+                f"parameter {self.name}: the scale is linear or log, not {self.scale!r}"
+            )
         if not self.low < self.high:
             raise BadInputError(
                 f"parameter {self.name}: the lower bound {self.low} is not below {self.high}"

@@ -7,10 +7,11 @@ seeded by the index of the simulation, so the result does not depend on the numb
 __all__ = ["BlackBoxSimulator"]
 
 import math
+import pickle
+import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from os import cpu_count
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from neurosbi.contract import (
     Sweep,
 )
 from neurosbi.errors import BadInputError, FitError
+from neurosbi.registry.worker_pool import WorkerPool, available_cores
 from neurosbi.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 SimulateOne = Callable[[np.ndarray, Stimulus, np.random.Generator], Sequence[float]]
 
+_CHUNKS_PER_WORKER = 4  # short chunks at the end keep all workers busy
 _NO_STIMULUS = Stimulus.step(amplitude=0.0, onset=0.0, duration=1.0)
 
 
@@ -44,11 +47,12 @@ class BlackBoxSimulator(Simulator):
     ``function`` must be importable (defined at the top of a module), because worker processes
     import it. ``version`` is yours: change it whenever the function changes, so that stored
     simulations and networks of the old one are not taken for the new one. A simulation that
-    raises is marked as failed, its features are NaN, and the others go on; when all of a batch
-    fail, `FitError` carries the first error.
+    raises is marked as failed, its features are NaN, and the others go on; the batch carries the
+    first error. Worker processes stay for the next batch and end with the simulator.
     """
 
     feature_sets: Mapping[str, tuple[Feature, ...]] = {}
+    smallest_batch = 16
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class BlackBoxSimulator(Simulator):
         self.feature_sets = {"default": tuple(features)}
         self._stimulus = stimulus
         self._family = stimulus_family or FixedStimulus(stimulus)
+        self._pool: WorkerPool | None = None
         super().__init__()
 
     @property
@@ -97,24 +102,54 @@ class BlackBoxSimulator(Simulator):
             stimuli = [stimulus.family.stimulus(row) for row in stimulus.values]
         else:
             stimuli = [stimulus or self._stimulus] * len(theta)
-        workers = min(threads or cpu_count() or 1, len(theta))
-        chunks = np.array_split(np.arange(len(theta)), max(1, min(len(theta), 4 * workers)))
+        workers = max(1, min(threads or available_cores(), len(theta)))
+        n_chunks = max(1, min(len(theta), _CHUNKS_PER_WORKER * workers))
         tasks = [
             (self.function, theta[c], [stimuli[i] for i in c], seed, start + int(c[0]), self._width)
-            for c in chunks
+            for c in np.array_split(np.arange(len(theta)), n_chunks)
             if len(c)
         ]
-        if workers == 1:
-            parts = [_simulate_chunk(task) for task in tasks]
-        else:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                parts = list(pool.map(_simulate_chunk, tasks))
-        x = np.concatenate([p[0] for p in parts])
-        status = np.concatenate([p[1] for p in parts])
-        errors = [p[2] for p in parts if p[2]]
-        if errors and np.all(status == Status.FAILED):
-            raise FitError(f"every simulation of {self.name} failed, the first with {errors[0]}")
-        return SimulationBatch(x, status)
+        parts = [_simulate_chunk(t) for t in tasks] if workers == 1 else self._map(tasks, workers)
+        x = np.concatenate([np.empty((0, self._width)), *(p[0] for p in parts)])
+        status = np.concatenate([np.empty(0, dtype=np.int8), *(p[1] for p in parts)])
+        return SimulationBatch(x, status, next((p[2] for p in parts if p[2]), ""))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pool": None}
+
+    def _map(self, tasks: list[tuple[Any, ...]], workers: int) -> list[Any]:
+        main = sys.modules["__main__"]
+        local = self.function.__module__ == "__main__" and not hasattr(main, "__file__")
+        try:
+            if local:
+                raise pickle.PicklingError
+            pickle.dumps(self.function)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise BadInputError(
+                f"worker processes cannot import the function of simulator {self.name}: define it "
+                "at the top of a .py file and import it from there, or simulate with one thread"
+            ) from error
+        if self._pool is None or self._pool.workers < workers:
+            self.close()
+            self._pool = WorkerPool(workers)
+            weakref.finalize(self, self._pool.close)
+        try:
+            return self._pool.map(_simulate_chunk, tasks)
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise FitError(
+                f"a worker process of simulator {self.name} ended unexpectedly: memory may have "
+                'run out, or the calling script lacks the line: if __name__ == "__main__":'
+            ) from error
+        except BaseException:
+            self._pool = None
+            raise
+
+    def close(self) -> None:
+        """End the worker processes; the next simulation starts new ones."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     @property
     def _width(self) -> int:

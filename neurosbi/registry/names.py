@@ -26,12 +26,16 @@ def simulator(name: str, *, features: str | None = None, **settings: Any) -> Sim
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         close = difflib.get_close_matches(name, points, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(points))}"
+        hint = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"there are {', '.join(sorted(points)) or 'none'}"
+        )
         raise BadInputError(f"there is no simulator {name!r}; {hint}")
     try:
         build = points[name].load()
-    except ImportError as error:
+    except Exception as error:  # a foreign package may fail to import in any way
         raise MissingResourceError(
-            f"simulator {name} comes from {points[name].value}, which cannot be imported: {error}"
+            f"simulator {name} comes from {points[name].value}, which cannot be imported: {' '.join(str(error).split())}"
         ) from error
     return build(features=features, **settings)

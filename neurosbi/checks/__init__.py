@@ -1,0 +1,20 @@
+"""Whether a posterior can be trusted: predictive checks and the verdict made of them."""
+
+from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
+from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
+from neurosbi.checks.spread import feature_spread
+from neurosbi.checks.verdict import LEVELS, Reason, Verdict, judge, verdict_of
+
+__all__ = [
+    "LEVELS",
+    "PredictiveCheck",
+    "PriorPredictiveCheck",
+    "Reason",
+    "Verdict",
+    "compare_predictive",
+    "feature_spread",
+    "judge",
+    "predictive_check",
+    "prior_predictive_check",
+    "verdict_of",
+]

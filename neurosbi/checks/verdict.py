@@ -1,0 +1,171 @@
+"""May this posterior be used? One of three words, and the reasons in sentences.
+
+**do not use**, if any of these holds:
+
+1. an observed feature lies outside what the model can produce by more than ``FAR_OUTSIDE`` of the
+   model's range, or the recording has a feature that no simulation has (or the reverse);
+2. the combination of features is more than ``FAR_JOINT`` times as far from the nearest simulations
+   as 99 % of the simulations are;
+3. fewer than ``FEWEST_VALID`` of the posterior draws give a simulation that ends properly;
+4. predictions of the posterior are, on average over features, farther from the recording than
+   those of the prior (ratio of distances above ``WORSE_THAN_PRIOR``);
+5. more than ``MOST_MISSED`` of the compared features are not reproduced;
+6. almost no prediction (share below ``NO_AGREEMENT``) agrees with the recording on whether a
+   feature is defined.
+
+**caution**, if none of those but any of these holds: a feature or the combination lies outside by
+less; between ``FEWEST_VALID`` and ``MOST_VALID`` of the draws are valid; the ratio of distances is
+above ``HARDLY_BETTER``; any feature is not reproduced; fewer than half of the predictions agree on
+whether a feature is defined.
+
+**trust** otherwise. Further checks (calibration, misspecification) add `Reason` objects of their
+own; the worst level among all reasons is the verdict.
+"""
+
+__all__ = ["LEVELS", "Level", "Reason", "Verdict", "judge", "verdict_of"]
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from neurosbi.checks.predictive import DISAGREEING, PredictiveCheck
+from neurosbi.checks.prior_predictive import PriorPredictiveCheck
+
+Level = Literal["trust", "caution", "do not use"]
+LEVELS: tuple[Level, ...] = ("trust", "caution", "do not use")
+
+# At the rim of the prior range a network still interpolates between nearby simulations; a tenth of
+# the whole range beyond the last simulation it does not.
+FAR_OUTSIDE = 0.1
+FAR_JOINT = 2.0
+# Draws that blow up are parameter sets that cannot have made the recording: the posterior then
+# puts that much of its mass on impossible models.
+FEWEST_VALID = 0.5
+MOST_VALID = 0.95
+# 1: conditioning on the recording did not bring the simulations nearer to it.
+WORSE_THAN_PRIOR = 1.0
+HARDLY_BETTER = 0.6
+MOST_MISSED = 0.5
+NO_AGREEMENT = 0.05
+
+_OPENINGS = {
+    "trust": "This posterior can be trusted as far as it was checked",
+    "caution": "Use this posterior with caution",
+    "do not use": "Do not use this posterior",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One finding: what it means for the posterior, and the sentence that says so."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The level and the reasons for it, worst first."""
+
+    level: Level
+    reasons: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence, with its reasons."""
+        return f"{_OPENINGS[self.level]}: {'; '.join(self.reasons)}."
+
+    @property
+    def opening(self) -> str:
+        """The verdict without its reasons."""
+        return _OPENINGS[self.level]
+
+
+def judge(
+    predictive: PredictiveCheck,
+    prior_predictive: PriorPredictiveCheck,
+    *,
+    further: Iterable[Reason] = (),
+) -> Verdict:
+    """The verdict by the rules above, with the reasons of ``further`` checks added."""
+    reasons = [*_reach(prior_predictive), *_predictions(predictive), *further]
+    return verdict_of(reasons, otherwise=_all_well(predictive))
+
+
+def verdict_of(reasons: Iterable[Reason], *, otherwise: str) -> Verdict:
+    """The worst level among ``reasons``; ``otherwise`` is the reason to trust when there are none."""
+    ordered = sorted(reasons, key=lambda reason: -LEVELS.index(reason.level))
+    if not ordered or ordered[0].level == "trust":
+        return Verdict("trust", (otherwise, *(r.sentence for r in ordered)))
+    return Verdict(ordered[0].level, tuple(r.sentence for r in ordered if r.level != "trust"))
+
+
+def _reach(check: PriorPredictiveCheck) -> Iterator[Reason]:
+    far = check.outside & (check.excess > FAR_OUTSIDE)
+    near = check.outside & ~far
+    if far.any():
+        items = "; ".join(check.describe(i) for i in np.flatnonzero(far))
+        noun = "these features lie" if far.sum() > 1 else "this feature lies"
+        yield Reason("do not use", f"{noun} outside what the model can produce: {items}")
+    if near.any():
+        items = "; ".join(check.describe(i) for i in np.flatnonzero(near))
+        yield Reason("caution", f"at the very edge of what the model can produce: {items}")
+    if check.joint_outside:
+        level = "do not use" if check.joint_ratio > FAR_JOINT else "caution"
+        yield Reason(
+            level,
+            "no simulation combines the features as the recording does (it is "
+            f"{check.joint_ratio:.1f} times as far from its neighbours as 99 % of the simulations)",
+        )
+
+
+def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
+    if check.valid_fraction < MOST_VALID:
+        yield Reason(
+            "do not use" if check.valid_fraction < FEWEST_VALID else "caution",
+            f"only {100 * check.valid_fraction:.0f} % of the posterior draws give a simulation that "
+            "ends properly",
+        )
+    if not check.valid.any():
+        return
+    observed = np.isfinite(check.x_observed)
+    for i in np.flatnonzero(check.presence < DISAGREEING):
+        name = check.features[i].name.replace("_", " ")
+        where = "only " if observed[i] else ""
+        how = "is defined" if observed[i] else "is undefined"
+        yield Reason(
+            "do not use" if check.presence[i] < NO_AGREEMENT else "caution",
+            f"{name} {how} in the recording, but {where}{100 * check.defined[i]:.0f} % of the "
+            "predictions have it",
+        )
+    compared = np.isfinite(check.distance)
+    if not compared.any():
+        yield Reason("caution", "no feature of the recording could be compared with predictions")
+        return
+    ratio = check.mean_distance / check.mean_prior_distance
+    if ratio > HARDLY_BETTER:
+        far = ratio > WORSE_THAN_PRIOR
+        yield Reason(
+            "do not use" if far else "caution",
+            f"simulations of the posterior are {'farther from' if far else 'hardly nearer to'} the "
+            f"recording than simulations of the prior (mean distance {check.mean_distance:.2f} "
+            f"against {check.mean_prior_distance:.2f})",
+        )
+    missed = np.flatnonzero(check.missed)
+    if len(missed):
+        names = ", ".join(check.features[i].name.replace("_", " ") for i in missed)
+        most = len(missed) > MOST_MISSED * compared.sum()
+        yield Reason(
+            "do not use" if most else "caution",
+            f"simulations of the posterior do not reproduce {names}",
+        )
+
+
+def _all_well(check: PredictiveCheck) -> str:
+    distance = f" (mean distance {check.mean_distance:.2f} prior standard deviations)"
+    return (
+        "the recording lies within what the model can produce, and simulations of the posterior "
+        f"reproduce its features{distance if np.isfinite(check.mean_distance) else ''}"
+    )

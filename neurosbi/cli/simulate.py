@@ -1,0 +1,152 @@
+"""``neurosbi simulate``: simulations of a model, kept in a Zarr store."""
+
+__all__ = ["simulate"]
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neurosbi.cli.options import (
+    Existing,
+    OutputFormat,
+    parse_settings,
+    parse_shards,
+    parse_stimulus,
+)
+
+if TYPE_CHECKING:
+    from neurosbi.steps.simulate import SimulationRun
+
+NEEDS_ARGUMENTS = True
+
+
+def simulate(
+    simulator: Annotated[
+        str, typer.Argument(help="Name of the simulator; `neurosbi simulators` lists them.")
+    ],
+    n: Annotated[int, typer.Option("-n", "--simulations", min=1, help="How many simulations.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The store, a folder. (default: in the cache)"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of parameters, stimuli and noise.")] = 0,
+    features: Annotated[
+        str | None, typer.Option(help="Feature set. (default: the simulator's)")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    stimulus: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "family: stimuli drawn from the simulator's family; default: its default "
+                "stimulus; or a step: amplitude=170,onset=205,duration=1000,unit=pA (ms). "
+                "Ranges low:high make a family of steps."
+            )
+        ),
+    ] = "family",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads or processes. (default: all cores)")
+    ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Simulations written at a time. (default: n / 64 or so)"),
+    ] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(help="Compute these shards only, like 0-9 or 3,5: one call per cluster job."),
+    ] = None,
+    existing: Annotated[
+        Existing,
+        typer.Option(
+            help=(
+                "resume: compute what is missing or damaged, or add simulations; overwrite: "
+                "replace the store once the new one is complete; error: refuse."
+            )
+        ),
+    ] = Existing.resume,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="How to print the summary.")
+    ] = OutputFormat.text,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Simulate parameter sets drawn from the prior and keep their features.
+
+    Stop it whenever you like: the same command goes on where it was. What
+    a store holds depends on the simulator, the stimulus and the seed alone,
+    not on threads or shards.
+
+    Example, 100,000 cells that each get a current step of 170 pA:
+
+    neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
+    --stimulus amplitude=170,onset=205,duration=1000
+
+    Open the store with xarray.open_zarr("sims.zarr"), or, checked, with
+    neurosbi.open_simulations("sims.zarr").
+    """
+    from neurosbi.registry import simulator as build
+    from neurosbi.steps.simulate import run_simulations
+
+    model = build(simulator, features=features, **parse_settings(settings or []))
+    run = run_simulations(
+        model,
+        n,
+        store=output,
+        stimulus=parse_stimulus(stimulus, model),
+        seed=seed,
+        shard_size=shard_size,
+        shards=None if shards is None else parse_shards(shards),
+        threads=threads,
+        existing=existing.value,
+        progress=not quiet,
+    )
+    report = _report(run)
+    print(json.dumps(report, indent=2) if output_format is OutputFormat.json else _text(report))
+
+
+def _report(run: "SimulationRun") -> dict[str, Any]:
+    summary = run.store.summary()
+
+    def fraction(value: float) -> float | None:
+        return None if value != value else value
+
+    return {
+        "store": str(run.store.path),
+        "simulator": run.store.config.name,
+        "seed": run.store.seed,
+        "n": run.store.n,
+        "done": summary.done,
+        "complete": run.store.complete,
+        "shards": run.store.n_shards,
+        "shard_size": run.store.shard_size,
+        "simulated_now": run.simulated,
+        "simulations_per_second": run.rate,
+        "valid_fraction": fraction(summary.valid_fraction),
+        "undefined_fraction": {k: fraction(v) for k, v in summary.undefined_fraction.items()},
+    }
+
+
+def _text(report: dict[str, Any]) -> str:
+    done = f"{report['done']:,} of {report['n']:,} simulations of {report['simulator']}"
+    lines = [f"{report['store']}: {done}, seed {report['seed']}"]
+    if report["simulated_now"]:
+        rate = report["simulations_per_second"]
+        lines.append(f"simulated now: {report['simulated_now']:,} ({rate:,.0f} per second)")
+    else:
+        lines.append("simulated now: none, the store had them")
+    if report["valid_fraction"] is not None:
+        lines.append(f"ended properly: {100 * report['valid_fraction']:.2f} %")
+    undefined = {k: v for k, v in report["undefined_fraction"].items() if v}
+    if undefined:
+        width = max(map(len, undefined))
+        lines.append("undefined features (of simulations that ended properly):")
+        lines += [f"  {name:<{width}}  {100 * v:6.2f} %" for name, v in undefined.items()]
+    elif report["valid_fraction"]:
+        lines.append("undefined features: none")
+    if not report["complete"]:
+        lines.append("not complete: other shards are still to be computed")
+    return "\n".join(lines)

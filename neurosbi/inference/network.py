@@ -1,0 +1,272 @@
+"""A trained network: conditions on an observation, knows its card, checks what it is used for."""
+
+__all__ = ["Extrapolation", "Network", "Posterior"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurosbi.contract import (
+    Feature,
+    Parameter,
+    Simulator,
+    Stimulus,
+    StimulusFamily,
+    family_from_dict,
+)
+from neurosbi.errors import BadInputError
+from neurosbi.inference._sbi import DirectPosterior, direct_posterior
+from neurosbi.inference.estimator import FlowEstimator
+from neurosbi.inference.sampling import sample_inside
+from neurosbi.nets import FeatureEncoder
+from neurosbi.priors import BoxPrior
+from neurosbi.store import config_hash
+
+_ROWS = 20_000  # rows evaluated at once
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """An observed feature unlike the simulations: ``value`` against ``low`` to ``high``.
+
+    ``value`` NaN: undefined here, while it was defined in all simulations; ``low`` and ``high``
+    NaN: defined here, but in no simulation.
+    """
+
+    feature: str
+    unit: str
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if np.isnan(self.value):
+            return f"{self.feature} is undefined here, but was defined in every simulation"
+        if np.isnan(self.low):
+            return f"{self.feature} is defined here, but was undefined in every simulation"
+        return (
+            f"{self.feature} of {self.value:.4g} {self.unit} lies outside the simulated range "
+            f"{self.low:.4g} to {self.high:.4g}"
+        )
+
+
+class Network:
+    """A trained estimator with its encoder and card (see ``card`` for what it was trained on)."""
+
+    def __init__(
+        self,
+        estimator: FlowEstimator,
+        encoder: FeatureEncoder,
+        card: Mapping[str, Any],
+    ) -> None:
+        self.estimator, self.encoder, self.card = estimator.eval(), encoder.eval(), dict(card)
+        self.parameters = tuple(Parameter(**p) for p in card["prior"])
+        self.features = tuple(Feature(**f) for f in card["features"])
+        self.family: StimulusFamily = family_from_dict(card["stimulus_family"])
+
+    @property
+    def method(self) -> str:
+        """The name of the method that trained it."""
+        return self.card["method"]
+
+    @property
+    def prior(self) -> BoxPrior:
+        """The prior of the training simulations, as a torch distribution."""
+        return BoxPrior(self.parameters)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.estimator.parameters()).device
+
+    def to(self, device: str | torch.device) -> "Network":
+        """The network itself, with its weights moved."""
+        self.estimator.to(device)
+        return self
+
+    def encode(self, x: np.ndarray, stimulus: np.ndarray | Stimulus | None = None) -> Tensor:
+        """The condition that the estimator (and `to_sbi`) takes, float32 [sim, column].
+
+        ``x[sim, feature]`` or ``[feature]`` in the order of ``features``, NaN where undefined;
+        ``stimulus`` is a `Stimulus`, its vector, or one row per simulation; None for networks of
+        a fixed stimulus. Raises `BadInputError` for other widths or a stimulus outside the family.
+        """
+        x = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        if x.shape[1] != len(self.features):
+            names = ", ".join(f.name for f in self.features)
+            raise BadInputError(
+                f"this network takes {len(self.features)} features ({names}), got {x.shape[1]}"
+            )
+        values = np.broadcast_to(self._stimulus_rows(stimulus), (len(x), self._stimulus_width))
+        return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()))
+
+    def posterior(
+        self, x_o: np.ndarray, stimulus: np.ndarray | Stimulus | None = None
+    ) -> "Posterior":
+        """The posterior given observed features ``x_o[feature]`` and the stimulus."""
+        x_o = np.asarray(x_o, dtype=np.float64)
+        if x_o.ndim != 1:
+            raise BadInputError(f"one observation is one row of features, got shape {x_o.shape}")
+        if not np.isfinite(x_o).any() and len(x_o):
+            raise BadInputError(
+                "all observed features are undefined, so there is nothing to infer from; "
+                "choose another sweep"
+            )
+        return Posterior(self, x_o, self.encode(x_o, stimulus))
+
+    def extrapolation(self, x_o: np.ndarray) -> tuple[Extrapolation, ...]:
+        """Features of ``x_o[feature]`` outside the range of the training simulations."""
+        encoder = self.encoder
+        low, high = encoder.low.cpu().numpy(), encoder.high.cpu().numpy()
+        found = []
+        for i, (feature, value) in enumerate(zip(self.features, x_o, strict=True)):
+            if np.isfinite(value):
+                slack = 1e-6 * max(abs(low[i]), abs(high[i]))
+                odd = not low[i] - slack <= value <= high[i] + slack
+            else:
+                odd = float(encoder.defined[i]) == 1.0
+            if odd:
+                found.append(
+                    Extrapolation(feature.name, feature.unit, float(value), low[i], high[i])
+                )
+        return tuple(found)
+
+    @torch.no_grad()
+    def log_prob(
+        self, theta: np.ndarray, x: np.ndarray, stimulus: np.ndarray | None = None
+    ) -> np.ndarray:
+        """log q(theta_i | x_i) of pairs ``theta[sim, theta]``, ``x[sim, feature]``: [sim]."""
+        encoded = self.encode(x, stimulus).to(self.device)
+        values = torch.as_tensor(np.atleast_2d(theta), dtype=torch.float64, device=self.device)
+        parts = [
+            self.estimator.log_prob(values[i : i + _ROWS][None], encoded[i : i + _ROWS])[0]
+            for i in range(0, len(values), _ROWS)
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def to_sbi(self) -> DirectPosterior:
+        """sbi's amortised posterior; its ``x`` is what `encode` returns."""
+        return direct_posterior(self.estimator, _prior_on(self))
+
+    def check_simulator(self, simulator: Simulator) -> None:
+        """Raise `BadInputError` unless the network was trained on simulations of ``simulator``."""
+        mine, other = self.card["simulator"], simulator.config()
+        if config_hash(mine) == config_hash(other):
+            names = tuple(p.name for p in simulator.parameters)
+            box = [(p.low, p.high, p.scale) for p in simulator.parameters]
+            if names == tuple(p.name for p in self.parameters) and box == [
+                (p.low, p.high, p.scale) for p in self.parameters
+            ]:
+                return
+            raise BadInputError(
+                f"this network was trained under other prior ranges of {simulator.name} than the "
+                "present ones; train a network for these ranges"
+            )
+        raise BadInputError(
+            f"this network was trained on {_describe(mine)}, not on {_describe(other)} "
+            f"({_difference(mine, other)}); train a network for that simulator"
+        )
+
+    @property
+    def _stimulus_width(self) -> int:
+        return len(self.family.parameters)
+
+    def _stimulus_rows(self, stimulus: np.ndarray | Stimulus | None) -> np.ndarray:
+        if isinstance(stimulus, Stimulus):
+            reason = self.family.why_not(stimulus)
+            if reason:
+                raise BadInputError(f"this network cannot take the stimulus: {reason}")
+            stimulus = self.family.vector(stimulus)
+        values = np.empty(0) if stimulus is None else np.asarray(stimulus, dtype=np.float64)
+        if values.shape[-1] != self._stimulus_width:
+            names = ", ".join(p.name for p in self.family.parameters) or "none"
+            raise BadInputError(
+                f"this network takes {self._stimulus_width} stimulus parameters ({names}), "
+                f"got {values.shape[-1]}"
+            )
+        if not np.all(np.isfinite(values)):
+            raise BadInputError("a stimulus parameter is not finite")
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """The distribution of the parameters given one observation ``x_o[feature]``."""
+
+    network: Network
+    x_o: np.ndarray
+    condition: Tensor
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The columns of samples."""
+        return self.network.parameters
+
+    @property
+    def extrapolation(self) -> tuple[Extrapolation, ...]:
+        """Observed features outside the range of the training simulations."""
+        return self.network.extrapolation(self.x_o)
+
+    def sample(self, n: int, *, seed: int, time_limit: float = 60.0) -> np.ndarray:
+        """``n`` draws, float64 [n, theta], inside the prior's box.
+
+        Raises `FitError` when ``time_limit`` seconds do not suffice.
+        """
+        estimator = self.network.estimator
+        condition = self.condition.to(self.network.device)
+        return sample_inside(
+            lambda count, generator: estimator.draw(count, condition, generator=generator)[:, 0],
+            estimator.bijection.inside,
+            n=n,
+            seed=seed,
+            time_limit=time_limit,
+        )
+
+    @torch.no_grad()
+    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        """Log density [n] of ``theta[n, theta]`` in its own units; -inf outside the prior."""
+        device = self.network.device
+        values = torch.as_tensor(np.atleast_2d(theta), dtype=torch.float64, device=device)
+        condition = self.condition.to(device)
+        parts = [
+            self.network.estimator.log_prob(values[i : i + _ROWS, None], condition)[:, 0]
+            for i in range(0, len(values), _ROWS)
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def to_sbi(self) -> DirectPosterior:
+        """The same as an sbi posterior, with the observation as its default ``x``."""
+        network = self.network
+        x = self.condition.to(network.device)
+        return direct_posterior(network.estimator, _prior_on(network), x=x)
+
+
+def _prior_on(network: Network) -> BoxPrior:
+    prior = network.prior
+    prior.to(network.device)
+    return prior
+
+
+def _describe(config: Mapping[str, Any]) -> str:
+    return f"{config.get('simulator', 'an unknown simulator')} version {config.get('version', '?')}"
+
+
+def _difference(mine: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The first difference of two simulator configurations in words."""
+    for key in ("simulator", "version", "features"):
+        if mine.get(key) != other.get(key):
+            return f"{key} {mine.get(key)} against {other.get(key)}"
+    a, b = mine.get("settings", {}), other.get("settings", {})
+    for key in sorted({*a, *b}):
+        if a.get(key) != b.get(key):
+            return f"setting {key} {a.get(key)} against {b.get(key)}"
+    return "other configuration"
+
+
+def column_table(rows: Sequence[Parameter] | Sequence[Feature]) -> list[dict[str, Any]]:
+    """A table of parameters or features as plain data for a card."""
+    return [dict(vars(row)) for row in rows]

@@ -1,0 +1,214 @@
+"""Neural posterior estimation: a conditional spline flow trained by maximum likelihood.
+
+    min_w  E_{p(theta) p(x | theta)} [ -log q_w(theta | x, stimulus) ]
+
+Its minimum over all densities is the posterior. The flow lives in the space where the prior is
+standard normal, so that it cannot leak out of the prior's box. Undefined features are masked and
+flagged, hence a simulation without spikes is data like any other.
+
+References:
+    Papamakarios, Murray (2016), arXiv:1605.06376; Greenberg, Nonnenmacher, Macke (2019),
+    arXiv:1905.07488. We train a single round, amortised over observations and stimuli.
+"""
+
+__all__ = ["NPEConfig", "build_npe", "train_npe"]
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import neurosbi
+from neurosbi.contract import Feature, Parameter, family_from_dict
+from neurosbi.errors import BadInputError
+from neurosbi.inference.estimator import FlowEstimator
+from neurosbi.inference.network import Network, column_table
+from neurosbi.inference.simulations import (
+    EncodedRows,
+    Simulations,
+    read_rows,
+    representative_rows,
+    usable_rows,
+)
+from neurosbi.nets import ContextEmbedding, FeatureEncoder, SplineFlow
+from neurosbi.priors import BoxPrior, UnconstrainedMap
+from neurosbi.seeds import derive_seed
+from neurosbi.training import TrainingConfig, TrainingResult, fit
+
+
+@dataclass(frozen=True)
+class NPEConfig:
+    """Size of the flow and of the embedding, and how to train them."""
+
+    transforms: int = 3
+    hidden: tuple[int, ...] = (96, 96)
+    bins: int = 8
+    context: int = 48
+    embedding_hidden: int = 96
+    embedding_blocks: int = 1
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("transforms", "context", "embedding_hidden"):
+            if getattr(self, name) < 1:
+                raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
+        if self.bins < 2 or not self.hidden or min(self.hidden) < 1:
+            raise BadInputError("a spline flow needs bins >= 2 and hidden layers of width >= 1")
+
+    def builder(self) -> dict[str, Any]:
+        """The arguments that rebuild the network, plain data."""
+        values = {k: v for k, v in asdict(self).items() if k != "training"}
+        return values | {"hidden": list(self.hidden)}
+
+
+def train_npe(
+    simulations: Simulations,
+    config: NPEConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Network:
+    """A network of the posterior, trained on all simulations that ended properly.
+
+    Raises `BadInputError` for too few simulations or parameters outside their prior, and what
+    `neurosbi.training.fit` raises.
+    """
+    config = config or NPEConfig()
+    rows = usable_rows(simulations)
+    parameters = tuple(simulations.parameters)
+    theta, x, stimulus = read_rows(simulations, representative_rows(rows))
+    bijection = UnconstrainedMap(parameters)
+    _check_inside(theta, bijection)
+    encoder = FeatureEncoder.of(x, stimulus, family=simulations.family.parameters)
+    z = bijection(torch.as_tensor(theta))
+
+    torch_seed = derive_seed(seed, "initial weights")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed)
+        estimator = _build(config.builder(), encoder, parameters)
+    estimator.center.copy_(z.mean(0))
+    estimator.scale.copy_(z.std(0).clamp_min(1e-6) if len(z) > 1 else torch.ones(z.shape[1]))
+    source = EncodedRows(
+        simulations,
+        rows,
+        encoder=encoder,
+        bijection=bijection,
+        center=estimator.center.clone(),
+        scale=estimator.scale.clone(),
+    )
+    result = fit(
+        estimator,
+        source,
+        config.training,
+        loss=estimator.unconstrained_loss,
+        seed=derive_seed(seed, "training"),
+        device=device,
+        checkpoint=checkpoint,
+        fingerprint=f"npe {config.builder()} {simulations.config_hash} {simulations.seed}",
+        progress=progress,
+    )
+    card = {
+        "method": "npe",
+        "neurosbi": neurosbi.__version__,
+        "simulator": dict(simulations.simulator_config),
+        "simulations": {
+            "config_hash": simulations.config_hash,
+            "seed": simulations.seed,
+            "used": len(rows),
+            "dropped": int(simulations.n - len(rows)),
+        },
+        "seed": seed,
+        "prior": column_table(parameters),
+        "features": column_table(simulations.features),
+        "stimulus_family": simulations.family.to_dict(),
+        "builder": config.builder(),
+        "training": config.training.to_dict(),
+        "standardisation": _standardisation(encoder, simulations.features),
+        "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
+    }
+    return Network(estimator, encoder, card)
+
+
+def build_npe(card: Mapping[str, Any]) -> tuple[FlowEstimator, FeatureEncoder]:
+    """The untrained modules that a card describes; their state comes from the weights file."""
+    parameters = [Parameter(**p) for p in card["prior"]]
+    family = family_from_dict(card["stimulus_family"])
+    encoder = FeatureEncoder(len(card["features"]), family.parameters)
+    return _build(card["builder"], encoder, parameters), encoder
+
+
+def _build(
+    builder: Mapping[str, Any], encoder: FeatureEncoder, parameters: list[Parameter] | tuple
+) -> FlowEstimator:
+    embedding = ContextEmbedding(
+        encoder.width,
+        builder["context"],
+        hidden=builder["embedding_hidden"],
+        blocks=builder["embedding_blocks"],
+    )
+    flow = SplineFlow(
+        len(parameters),
+        builder["context"],
+        transforms=builder["transforms"],
+        hidden=builder["hidden"],
+        bins=builder["bins"],
+    )
+    return FlowEstimator(flow, embedding, parameters=parameters, condition_shape=[encoder.width])
+
+
+def _check_inside(theta: np.ndarray, bijection: UnconstrainedMap) -> None:
+    outside = ~bijection.inside(torch.as_tensor(theta)).numpy()
+    if outside.any():
+        raise BadInputError(
+            f"{outside.sum()} of {len(theta)} simulations have parameters outside the prior "
+            "ranges of their own table; simulate again with the present ranges"
+        )
+
+
+def _standardisation(encoder: FeatureEncoder, features: tuple[Feature, ...]) -> list[dict]:
+    """What each feature was divided by, and how often it was defined, for people who read cards."""
+    rate = encoder.features.rate.tolist()
+    columns = zip(
+        features,
+        encoder.features.center.tolist(),
+        rate,
+        encoder.low.tolist(),
+        encoder.high.tolist(),
+        encoder.defined.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "feature": feature.name,
+            "center": center,
+            "scale": 1 / r if r else 0.0,
+            "low": None if low != low else low,
+            "high": None if high != high else high,
+            "defined": defined,
+        }
+        for feature, center, r, low, high, defined in columns
+    ]
+
+
+def _in_original_units(
+    result: TrainingResult,
+    estimator: FlowEstimator,
+    theta: np.ndarray,
+    parameters: tuple[Parameter, ...],
+) -> dict[str, float]:
+    """Validation log density, in the units of theta and relative to the prior (nats)."""
+    estimator.bijection.cpu()
+    values = torch.as_tensor(theta)
+    jacobian = estimator.bijection.log_det(values).mean() - estimator.scale.cpu().log().sum()
+    prior = BoxPrior(parameters, dtype=torch.float64).log_prob(values).mean()
+    estimator.bijection.to(estimator.scale.device)
+    log_prob = -result.best_loss + float(jacobian)
+    return {
+        "validation_log_prob": log_prob,
+        "information_gain": log_prob - float(prior),
+    }

@@ -1,0 +1,46 @@
+"""The figures of a result, by the name of the file each is written to."""
+
+__all__ = ["figures", "png"]
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from neurosbi.checks.spread import defined_values
+from neurosbi.report.findings import Findings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+
+def figures(findings: Findings) -> dict[str, "Figure"]:
+    """pairplot, predictive, features and, where a network was trained, training."""
+    from neurosbi.plots import pairplot, plot_features, plot_predictive, plot_training
+
+    stored, check = findings.stored, findings.predictive
+    x = defined_values(check.x, check.valid)
+    prior_x = defined_values(stored.prior_x, stored.prior_status < 2)
+    drawn = {
+        "pairplot": pairplot(stored.theta, stored.parameters, true=stored.true_theta),
+        "predictive": plot_predictive(
+            stored.observation,
+            stored.traces,
+            features=stored.features,
+            x=x,
+            prior_x=prior_x,
+            spread=check.spread,
+        ),
+        "features": plot_features(stored.features, stored.observation.x, x=x, prior_x=prior_x),
+    }
+    history = stored.history or {}
+    if "train_loss" in history or "validation_loss" in history:
+        drawn["training"] = plot_training(history)
+    return drawn
+
+
+def png(figure: "Figure") -> bytes:
+    """The figure as a PNG file; the same figure gives the same bytes."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "neurosbi"})
+    return buffer.getvalue()

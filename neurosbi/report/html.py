@@ -1,0 +1,190 @@
+"""The report of one result: a single HTML file that needs nothing else, not even a network.
+
+The verdict and the words come before any table. Everything that came from a file or a user is
+escaped by the template engine; figures are embedded.
+"""
+
+__all__ = ["render_report"]
+
+import base64
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosbi.contract import Stimulus
+from neurosbi.plots.style import unit_text
+from neurosbi.report.figures import figures, png
+from neurosbi.report.findings import Findings
+from neurosbi.report.summary import number
+
+_CLASSES = {"trust": "trust", "caution": "caution", "do not use": "no"}
+
+
+def render_report(
+    findings: Findings, *, folder: Path | None = None, images: Mapping[str, bytes] | None = None
+) -> str:
+    """The report as HTML text.
+
+    ``folder`` is where the result lies (for the example code); ``images`` are PNG files by name
+    (pairplot, predictive, features, training), drawn here when not given.
+    """
+    import jinja2
+
+    if images is None:
+        images = {name: png(figure) for name, figure in figures(findings).items()}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(
+        files("neurosbi.report").joinpath("template.html").read_text(encoding="utf-8")
+    )
+    stored, check = findings.stored, findings.predictive
+    return template.render(
+        title=findings.title,
+        verdict=findings.verdict,
+        level_class=_CLASSES[findings.verdict.level],
+        sentences=findings.sentences,
+        facts=_facts(findings),
+        notes=stored.observation.notes,
+        parameters=_parameter_rows(findings),
+        n_draws=f"{len(stored.theta):,}",
+        features=_feature_rows(findings),
+        prior_sentences=[_sentence(s) for s in findings.prior_predictive.sentences],
+        distance_text=_distance_text(findings),
+        valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
+        images={
+            name: base64.b64encode(images[name]).decode() if name in images else ""
+            for name in ("pairplot", "predictive", "features", "training")
+        },
+        configuration=_configuration(findings),
+        papers=stored.simulator.get("papers") or (),
+        version=stored.versions.get("neurosbi", ""),
+        folder=json.dumps(str(folder) if folder else "RESULT_FOLDER", ensure_ascii=False),
+    )
+
+
+def stimulus_text(stimulus: Stimulus) -> str:
+    """The stimulus in words, with units."""
+    unit = unit_text(stimulus.unit)
+    if stimulus.is_step:
+        text = (
+            f"current step of {stimulus.amplitude:.4g} {unit} from {stimulus.onset:.5g} to "
+            f"{stimulus.offset:.5g} ms"
+        )
+        if stimulus.holding:
+            text += f" on a holding current of {stimulus.holding:.4g} {unit}"
+        return text
+    current = stimulus.current if stimulus.current is not None else np.zeros(1)
+    return (
+        f"recorded current waveform, {stimulus.total:.5g} ms, {current.min():.4g} to "
+        f"{current.max():.4g} {unit}"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _facts(findings: Findings) -> list[tuple[str, str]]:
+    stored = findings.stored
+    facts = [(str(k).replace("_", " "), _shown(v)) for k, v in stored.recording.items()]
+    facts.append(("sweep", str(stored.observation.sweep)))
+    facts.append(("stimulus", stimulus_text(stored.observation.stimulus)))
+    simulator = stored.simulator
+    name = " ".join(str(simulator[k]) for k in ("name", "version") if k in simulator)
+    summary = simulator.get("summary")
+    facts.append(("simulator", f"{name}: {summary}" if summary else name))
+    facts += [
+        (key, _shown(stored.config[key]))
+        for key in ("method", "simulations", "samples")
+        if stored.config.get(key) is not None
+    ]
+    facts.append(("seed", str(stored.seed)))
+    if stored.seconds:
+        times = ", ".join(f"{k} {v:.3g} s" for k, v in stored.seconds.items() if v is not None)
+        facts.append(("time taken", times))
+    return [(name, value) for name, value in facts if value]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _parameter_rows(findings: Findings) -> list[dict[str, Any]]:
+    rows = []
+    for row, parameter in zip(
+        findings.summary.to_dict("records"), findings.stored.parameters, strict=True
+    ):
+        width = row["q95"] - row["q5"]
+        log = " (log)" if parameter.scale == "log" else ""
+        rows.append(
+            {
+                "parameter": row["parameter"],
+                "description": parameter.description,
+                "unit": unit_text(parameter.unit),
+                "median": number(row["median"], width),
+                "interval": f"{number(row['q5'], width)} to {number(row['q95'], width)}",
+                "mean": number(row["mean"], width),
+                "sd": number(row["sd"]),
+                "prior": f"{row['prior_low']:.4g} to {row['prior_high']:.4g}{log}",
+                "percent": f"{100 * float(np.clip(row['shrinkage'], 0, 1)):.0f}",
+                "identified": row["identified"],
+                "remark": row["remark"],
+            }
+        )
+    return rows
+
+
+def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
+    check, prior = findings.predictive, findings.prior_predictive
+    rows = []
+    for i, row in enumerate(findings.feature_table.to_dict("records")):
+        width = row["prior_high"] - row["prior_low"]
+        rows.append(
+            {
+                "feature": row["feature"].replace("_", " "),
+                "description": check.features[i].description,
+                "unit": unit_text(row["unit"]),
+                "observed": number(row["observed"], width),
+                "median": number(row["predicted_median"], width),
+                "interval": _interval(row["predicted_q5"], row["predicted_q95"], width),
+                "prior": _interval(row["prior_low"], row["prior_high"], width),
+                "distance": _plain(row["distance"]),
+                "prior_distance": _plain(row["prior_distance"]),
+                "remark": row["remark"],
+                "bad": bool(prior.outside[i] or check.missed[i]),
+            }
+        )
+    return rows
+
+
+def _interval(low: float, high: float, width: float) -> str:
+    return f"{number(low, width)} to {number(high, width)}" if np.isfinite(low) else "undefined"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else ""
+
+
+def _distance_text(findings: Findings) -> str:
+    check = findings.predictive
+    if not np.isfinite(check.mean_distance):
+        return "No feature is defined both in the recording and in the predictions."
+    return (
+        f"Averaged over the features, predictions are {check.mean_distance:.2f} prior standard "
+        f"deviations away from the recording; simulations of the prior are "
+        f"{check.mean_prior_distance:.2f} away."
+    )
+
+
+def _configuration(findings: Findings) -> str:
+    stored = findings.stored
+    values = {
+        "configuration": stored.config,
+        "simulator": {k: v for k, v in stored.simulator.items() if k not in ("papers", "summary")},
+        "seed": stored.seed,
+        "versions": stored.versions,
+    }
+    return json.dumps(values, indent=2, ensure_ascii=False)

@@ -1,0 +1,116 @@
+"""A result in the terminal: the verdict first, then the table, then where the files are.
+
+`print_summary` writes for people, `summary_json` gives plain data for programs.
+"""
+
+__all__ = ["print_summary", "summary_json"]
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurosbi.plots.style import unit_text
+from neurosbi.report.findings import Findings
+from neurosbi.report.summary import number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOURS = {"trust": "green", "caution": "yellow", "do not use": "red"}
+
+
+def print_summary(
+    findings: Findings, *, folder: Path | None = None, console: "Console | None" = None
+) -> None:
+    """Print verdict, posterior table and predictive distances on stdout (or ``console``)."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = console or Console(highlight=False)
+    verdict = findings.verdict
+    console.print(f"[bold]{escape(findings.title)}[/bold]")
+    console.print(f"[bold {_COLOURS[verdict.level]}]{verdict.opening}[/]")
+    for reason in verdict.reasons:
+        console.print(f"  - {escape(reason)}")
+    console.print()
+    console.print(escape(" ".join(findings.sentences)))
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, justify in (
+        ("parameter", "left"), ("unit", "left"), ("median", "right"), ("90 % interval", "right"),
+        ("prior range", "right"), ("told by the recording", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in findings.summary.to_dict("records"):
+        width = row["q95"] - row["q5"]
+        table.add_row(
+            escape(row["parameter"]),
+            escape(unit_text(row["unit"])),
+            number(row["median"], width),
+            f"{number(row['q5'], width)} to {number(row['q95'], width)}",
+            f"{row['prior_low']:.4g} to {row['prior_high']:.4g}",
+            row["identified"] + ("; " + row["remark"] if row["remark"] else ""),
+        )
+    console.print(table)
+    console.print()
+    check = findings.predictive
+    if np.isfinite(check.mean_distance):
+        console.print(
+            f"Predictive distance {check.mean_distance:.2f} prior standard deviations (prior "
+            f"simulations: {check.mean_prior_distance:.2f}), by feature:"
+        )
+        items = [
+            f"{f.name.replace('_', ' ')} {d:.2f}"
+            for f, d in zip(check.features, check.distance, strict=True)
+            if np.isfinite(d)
+        ]
+        console.print(escape("  " + ", ".join(items)))
+    if folder is not None:
+        console.print()
+        console.print(f"Report:  {escape(str(folder / 'report.html'))}", soft_wrap=True)
+        console.print(f"Results: {escape(str(folder / 'results.zarr'))}", soft_wrap=True)
+
+
+def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str, Any]:
+    """Verdict, parameters and features as plain data; undefined numbers are None."""
+    stored, check, prior = findings.stored, findings.predictive, findings.prior_predictive
+    return {
+        "recording": dict(stored.recording),
+        "sweep": stored.observation.sweep,
+        "simulator": stored.simulator.get("name"),
+        "method": stored.config.get("method"),
+        "seed": stored.seed,
+        "verdict": {
+            "level": findings.verdict.level,
+            "sentence": findings.verdict.sentence,
+            "reasons": list(findings.verdict.reasons),
+        },
+        "summary": list(findings.sentences),
+        "parameters": [_plain(row) for row in findings.summary.to_dict("records")],
+        "features": [_plain(row) for row in findings.feature_table.to_dict("records")],
+        "predictive": _plain(
+            {
+                "mean_distance": check.mean_distance,
+                "mean_prior_distance": check.mean_prior_distance,
+                "valid_fraction": check.valid_fraction,
+            }
+        ),
+        "prior_predictive": _plain(
+            {
+                "passed": prior.passed,
+                "joint_ratio": prior.joint_ratio,
+                "joint_p": prior.joint_p,
+            }
+        )
+        | {"sentences": list(prior.sentences)},
+        "folder": None if folder is None else str(folder),
+        "seconds": dict(stored.seconds),
+    }
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()
+    }

@@ -1,0 +1,167 @@
+"""The step ``train``: from a store of simulations to a network on disk, continued when interrupted."""
+
+__all__ = ["cached_network", "network_key", "open_network", "train"]
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from neurosbi.contract import Simulator, StimulusFamily
+from neurosbi.errors import BadInputError
+from neurosbi.progress import say
+from neurosbi.store import SimulationConfig, cache_directory, config_hash
+from neurosbi.store.networks import is_network, read_network, write_network
+
+if TYPE_CHECKING:
+    from neurosbi.inference.network import Network
+    from neurosbi.inference.simulations import Simulations
+
+Existing = Literal["resume", "overwrite", "error"]
+
+_NOT_IN_KEY = ("checkpoint_seconds", "memory_gb", "threads")  # change nothing in the weights
+
+
+def train(
+    simulations: "Simulations | str | Path",
+    *,
+    method: str = "npe",
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    existing: Existing = "resume",
+    progress: bool = True,
+    **options: Any,
+) -> "Network":
+    """Train a network on ``simulations`` (a store or its path), write it to ``out``, return it.
+
+    ``out`` is a folder (None: one in the cache, named by everything the network depends on).
+    ``options`` change the method's configuration, for example ``epochs=20`` or ``transforms=5``.
+    A finished network of the same configuration is opened instead of trained again, an
+    interrupted training continues ("resume"); "overwrite" trains anew and replaces what is there
+    only when the new network is whole; "error" refuses if anything is there.
+
+    Raises `BadInputError` (unusable simulations, unknown method or option, ``out`` taken by
+    another network), `FitError` (the loss became undefined), `MissingResourceError` (no such
+    GPU), `InterruptedRunError` (Ctrl-C or SIGTERM; a checkpoint was written).
+    """
+    from neurosbi.inference.methods import method_config, network_weights, train_method
+    from neurosbi.training import resolve_device
+
+    if existing not in ("resume", "overwrite", "error"):
+        raise BadInputError(f"existing is resume, overwrite or error, got {existing!r}")
+    if isinstance(simulations, str | Path):
+        from neurosbi.store import open_simulations
+
+        store: Simulations = open_simulations(simulations)
+    else:
+        store = simulations
+    config = method_config(method, **options)
+    resolve_device(device)
+    key = network_key(store, method=method, seed=seed, config=config)
+    path = Path(out) if out is not None else cache_directory() / "networks" / key
+    checkpoint = path.with_name(f".{path.name}.training")
+    _check_place(path)
+    if existing == "error" and (path.exists() or checkpoint.exists()):
+        raise BadInputError(
+            f"{path if path.exists() else checkpoint} exists; choose another output, or continue "
+            "it with --existing resume"
+        )
+    if existing == "overwrite":
+        checkpoint.unlink(missing_ok=True)
+    elif is_network(path):
+        weights, card = read_network(path)
+        if card.get("config_hash") == key:
+            say(f"{path} is trained already", show=progress)
+            return _built(card, weights)
+        raise BadInputError(
+            f"{path} holds a network of other simulations or options (its configuration is "
+            f"{card.get('config_hash')}, the one asked for {key}); choose another output, or "
+            "replace it with --existing overwrite"
+        )
+    elif checkpoint.exists():
+        say(f"continuing from {checkpoint}", show=progress)
+
+    network = train_method(
+        method,
+        store,
+        config,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    network.card["config_hash"] = key
+    write_network(path, network_weights(network), network.card)
+    checkpoint.unlink(missing_ok=True)
+    # what is returned is what any later session opens
+    return open_network(path).to(network.device)
+
+
+def open_network(path: str | Path) -> "Network":
+    """The network in the folder ``path``, on the CPU.
+
+    Raises `BadInputError` if it is missing, damaged, a pickle, or of an unknown method.
+    """
+    weights, card = read_network(Path(path))
+    return _built(card, weights)
+
+
+def cached_network(
+    simulator: Simulator,
+    family: StimulusFamily,
+    *,
+    n: int,
+    method: str = "npe",
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> "Network | None":
+    """The network that `train` would keep in the cache for ``n`` such simulations, if it is there."""
+    from neurosbi.inference.methods import method_config
+
+    config = method_config(method, **(options or {}))
+    wanted = _Wanted(SimulationConfig.of(simulator, family=family, seed=seed).hash, n, seed)
+    path = cache_directory() / "networks" / network_key(wanted, method=method, seed=seed, config=config)
+    return open_network(path) if is_network(path) else None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Simulations that need not exist: what `network_key` asks of them."""
+
+    config_hash: str
+    n: int
+    seed: int
+
+
+def network_key(
+    simulations: "Simulations | _Wanted", *, method: str, seed: int, config: Any
+) -> str:
+    """16 hexadecimal digits of everything that a network's weights depend on."""
+    options = asdict(config)
+    for name in _NOT_IN_KEY:
+        options["training"].pop(name)
+    return config_hash(
+        {
+            "method": method,
+            "options": options,
+            "seed": seed,
+            "simulations": simulations.config_hash,
+            "n": simulations.n,
+            "simulation_seed": simulations.seed,
+        }
+    )
+
+
+def _built(card: dict[str, Any], weights: dict[str, Any]) -> "Network":
+    from neurosbi.inference.methods import load_network
+
+    return load_network(card, weights)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to replace anything that is not a network."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not is_network(path)):
+        raise BadInputError(
+            f"{path} exists and is not a network; choose another output, nothing was changed"
+        )

@@ -1,0 +1,16 @@
+"""One training loop for every network of the project."""
+
+from neurosbi.training.config import TrainingConfig
+from neurosbi.training.data import RowSource, TensorRows
+from neurosbi.training.device import resolve_device
+from neurosbi.training.loop import EpochRecord, TrainingResult, fit
+
+__all__ = [
+    "EpochRecord",
+    "RowSource",
+    "TensorRows",
+    "TrainingConfig",
+    "TrainingResult",
+    "fit",
+    "resolve_device",
+]

@@ -1,0 +1,475 @@
+"""A point neuron as a `Simulator`: parameter sets in, features or traces out.
+
+Subclasses say how their parameters become rows of the kernel (`PointNeuron.rows`) and which
+channels they have; everything else is here.
+"""
+
+__all__ = ["PointNeuron"]
+
+import os
+from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from neurosbi.contract import (
+    Observation,
+    Setting,
+    SimulationBatch,
+    Simulator,
+    Status,
+    Stimulus,
+    StimulusBatch,
+    Sweep,
+)
+from neurosbi.contract.resample import average_down
+from neurosbi.errors import BadInputError
+from neurosbi.seeds import derive_seed
+from neurosbi_simulators.hodgkin_huxley import integrate as kernels
+from neurosbi_simulators.hodgkin_huxley import layout as rows
+from neurosbi_simulators.hodgkin_huxley import streaming as mo
+from neurosbi_simulators.hodgkin_huxley.features import (
+    AUTOCORRELATION_LAGS,
+    FEATURE_SETS,
+    compute_features,
+)
+from neurosbi_simulators.numerics import spikes as sp
+from neurosbi_simulators.numerics.gaussian import lane_keys
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BLOW_UP = 300.0  # mV; no ion has a reversal potential near it
+COARSEST_DT = 0.1  # ms; a spike sampled more coarsely has no usable shape
+FINEST_DT = 0.02  # ms; faster recordings are averaged down to about this
+LONGEST_STEP = 1500.0  # ms; longer steps are analysed up to here
+LONGEST_REST = 200.0  # ms before a step that are used
+SHORTEST_REST = 20.0  # ms
+TINY_CONDUCTANCE = 1e-9  # keeps V_inf defined where every conductance is zero
+
+COMMON_SETTINGS = (
+    Setting("dt", "ms", 0.025, "time step of the integration"),
+    Setting(
+        "initial_voltage",
+        "mV",
+        "rest",
+        "voltage at the start, a number or 'rest' for the model's own resting potential",
+    ),
+    Setting("precision", "", "single", "'single' or 'double' floating-point arithmetic"),
+)
+
+
+class PointNeuron(Simulator):
+    """Shared machinery of the Hodgkin-Huxley family; see the subclasses for the models."""
+
+    setting_table: ClassVar[tuple[Setting, ...]] = COMMON_SETTINGS
+    feature_sets = FEATURE_SETS
+    channels: ClassVar[tuple[int, ...]]
+
+    def __init__(self, *, features: str | None = None, **settings: Any) -> None:
+        super().__init__(features=features, **settings)
+        dt = self.settings["dt"]
+        if not isinstance(dt, (int, float)) or not 0 < dt <= COARSEST_DT:
+            raise BadInputError(
+                f"{self.name}: dt is {dt} ms, but spikes need a time step of at most "
+                f"{COARSEST_DT} ms; use for example 0.025"
+            )
+        if self.settings["precision"] not in ("single", "double"):
+            raise BadInputError(
+                f"{self.name}: precision is 'single' or 'double', not "
+                f"{self.settings['precision']!r}"
+            )
+        start = self.settings["initial_voltage"]
+        if start != "rest" and not isinstance(start, (int, float)):
+            raise BadInputError(
+                f"{self.name}: initial_voltage is a number in mV or 'rest', not {start!r}"
+            )
+
+    @property
+    def dt(self) -> float:
+        """Time step in ms."""
+        return float(self.settings["dt"])
+
+    @abstractmethod
+    def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
+        """Kernel rows (see `layout`) of ``theta[sim, theta]``: conductances, rate factors, noise.
+
+        Time-step rows are given per ms of dt; noise as the current's sd times sqrt(ms).
+        """
+
+    @abstractmethod
+    def constants(self) -> dict[int, float]:
+        """Kernel scalars: reversal potentials in mV, rate factors of the temperature."""
+
+    def in_model_units(self, stimulus: Stimulus) -> Stimulus:
+        """The stimulus in the unit of this model's currents."""
+        if stimulus.unit != self.stimulus.unit:
+            raise BadInputError(
+                f"{self.name} takes a stimulus in {self.stimulus.unit}, not in {stimulus.unit}"
+            )
+        return stimulus
+
+    # -- the simulator contract
+
+    def simulate(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+        threads: int | None = None,
+    ) -> SimulationBatch:
+        """Features and status; see `Simulator.simulate`."""
+        theta = self.check_theta(theta)
+        drive = _Drive.of(self, stimulus, len(theta))
+        run = self._run(theta, drive, seed=seed, start=start, threads=threads)
+        x = self._features(run, drive)
+        return SimulationBatch(x, run.status())
+
+    def traces(
+        self,
+        theta: np.ndarray,
+        *,
+        stimulus: Stimulus | None = None,
+        seed: int,
+        start: int = 0,
+        noise: bool = True,
+        stride: int = 1,
+    ) -> "xr.Dataset":
+        """Voltage traces; sample ``k`` is V at ``k * stride * dt``. See `Simulator.traces`."""
+        import xarray as xr
+
+        theta = self.check_theta(theta)
+        stimulus = self.in_model_units(stimulus or self.stimulus)
+        drive = _Drive.of(self, stimulus, len(theta))
+        run = self._run(theta, drive, seed=seed, start=start, noisy=noise, stride=stride)
+        time = np.arange(run.traces.shape[1]) * self.dt * stride
+        return xr.Dataset(
+            {
+                "v": (("sim", "time"), run.traces, {"units": "mV", "long_name": "voltage"}),
+                "current": (
+                    "time",
+                    stimulus.sampled(self.dt)[::stride],
+                    {"units": stimulus.unit, "long_name": "injected current"},
+                ),
+            },
+            coords={"time": ("time", time, {"units": "ms"})},
+            attrs={
+                "simulator": self.name,
+                "dt": self.dt * stride,
+                "onset": stimulus.onset,
+                "offset": stimulus.offset,
+            },
+        )
+
+    def features_of(self, data: "xr.Dataset | Sweep") -> np.ndarray:
+        """The same features of traces made by `traces` [sim, feature] or of a sweep [feature]."""
+        if isinstance(data, Sweep):
+            return self.observe(data).x
+        v = np.atleast_2d(data["v"].values)
+        return self._measure(
+            v, dt=data.attrs["dt"], onset=data.attrs["onset"], offset=data.attrs["offset"]
+        )
+
+    def observe(self, sweep: Sweep) -> Observation:
+        """The sweep cut to its stimulus, its features, and notes on what was assumed."""
+        if sweep.problem:
+            raise BadInputError(f"sweep {sweep.number} cannot be fitted: {sweep.problem}")
+        if sweep.dt > COARSEST_DT + 1e-9:
+            raise BadInputError(
+                f"sweep {sweep.number} is sampled every {sweep.dt:g} ms, too coarse for spike "
+                f"shapes; at most {COARSEST_DT} ms is needed"
+            )
+        cut = _cut_step(sweep) if sweep.test_step else _cut_waveform(sweep)
+        voltage, _, dt = average_down(cut.voltage, cut.current, dt=sweep.dt, target_dt=FINEST_DT)
+        x = self._measure(
+            voltage[None, :], dt=dt, onset=cut.stimulus.onset, offset=cut.stimulus.offset
+        )[0]
+        return Observation(
+            sweep=sweep.number,
+            stimulus=self.in_model_units(cut.stimulus),
+            voltage=voltage,
+            dt=dt,
+            x=x,
+            notes=cut.notes,
+        )
+
+    # -- how a call becomes blocks
+
+    def _run(
+        self,
+        theta: np.ndarray,
+        drive: "_Drive",
+        *,
+        seed: int,
+        start: int,
+        threads: int | None = None,
+        noisy: bool = True,
+        stride: int = 0,
+    ) -> "_Run":
+        real = np.float32 if self.settings["precision"] == "single" else np.float64
+        n_sims, dt = len(theta), self.dt
+        order = np.argsort(drive.steps, kind="stable")  # blocks of similar length waste least
+        n_blocks = -(-n_sims // rows.LANES)
+        lanes = np.concatenate([order, np.repeat(order[-1:], n_blocks * rows.LANES - n_sims)])
+        table = np.zeros((rows.N_PARAMETER_ROWS, n_sims))
+        for row, values in (self.rows(theta) | drive.rows()).items():
+            table[row - rows.FIRST_PARAMETER] = values
+        for row in (rows.P_DTC, rows.P_DTNA, rows.P_DTM):
+            table[row - rows.FIRST_PARAMETER] *= dt
+        table[rows.P_NOISE - rows.FIRST_PARAMETER] /= np.sqrt(dt)
+        parameters = np.ascontiguousarray(
+            table[:, lanes].reshape(rows.N_PARAMETER_ROWS, n_blocks, rows.LANES).swapaxes(0, 1),
+            dtype=real,
+        )
+        all_keys = lane_keys(derive_seed(seed, "membrane noise"), start + lanes)
+        keys = np.ascontiguousarray(all_keys.reshape(n_blocks, rows.LANES, 2).swapaxes(1, 2))
+        constants = np.zeros(rows.N_CONSTANTS, dtype=real)
+        for index, value in self.constants().items():
+            constants[index] = value
+        constants[rows.C_DTHAY] *= dt
+        constants[rows.C_DTCA] *= dt
+        has = np.zeros(rows.N_CHANNEL_FLAGS, dtype=np.bool_)
+        has[list(self.channels)] = True
+        voltage = self.settings["initial_voltage"]
+        initial = np.full(rows.LANES, np.nan if voltage == "rest" else float(voltage))
+        steps = drive.steps[lanes].reshape(n_blocks, rows.LANES).max(axis=1)
+        samples = -(-int(steps.max()) // stride) if stride else 0
+        traces = np.empty((n_blocks, rows.LANES, samples), dtype=real)
+        lag_steps = self._lag_steps(dt)
+        moments = np.empty((n_blocks, mo.N_MOMENT_ROWS, rows.LANES))
+        spikes = np.empty((n_blocks, sp.N_SPIKE_ROWS, rows.LANES))
+        lag_sums = np.empty((n_blocks, 3 * len(lag_steps), rows.LANES))
+        wave = drive.wave(dt).astype(real)
+
+        def one(b: int) -> None:
+            kernels.simulate_block(
+                parameters[b],
+                keys[b],
+                initial,
+                int(steps[b]),
+                constants,
+                has,
+                wave,
+                dt,
+                noisy,
+                max(stride, 1),
+                traces[b],
+                lag_steps,
+                moments[b],
+                spikes[b],
+                lag_sums[b],
+            )
+
+        _over_blocks(one, n_blocks, threads)
+        back = np.empty(n_sims, dtype=np.int64)
+        back[order] = np.arange(n_sims)
+        return _Run(
+            moments=_by_simulation(moments, back),
+            spikes=_by_simulation(spikes, back),
+            lag_sums=_by_simulation(lag_sums, back),
+            traces=traces.reshape(n_blocks * rows.LANES, samples)[back],
+        )
+
+    def _measure(self, v: np.ndarray, *, dt: float, onset: float, offset: float) -> np.ndarray:
+        """Features of given traces [sim, time]."""
+        n_sims = len(v)
+        if v.dtype != np.float32:
+            v = np.asarray(v, dtype=np.float64)
+        n_blocks = -(-n_sims // rows.LANES)
+        lanes = np.minimum(np.arange(n_blocks * rows.LANES), n_sims - 1)
+        on = np.full(rows.LANES, round(onset / dt), dtype=np.int64)
+        off = np.full(rows.LANES, min(round(offset / dt), v.shape[1]), dtype=np.int64)
+        lag_steps = self._lag_steps(dt)
+        moments = np.empty((n_blocks, mo.N_MOMENT_ROWS, rows.LANES))
+        spikes = np.empty((n_blocks, sp.N_SPIKE_ROWS, rows.LANES))
+        lag_sums = np.empty((n_blocks, 3 * len(lag_steps), rows.LANES))
+
+        def one(b: int) -> None:
+            block = np.ascontiguousarray(v[lanes[b * rows.LANES : (b + 1) * rows.LANES]])
+            kernels.measure_block(block, on, off, dt, lag_steps, moments[b], spikes[b], lag_sums[b])
+
+        _over_blocks(one, n_blocks, None)
+        back = np.arange(n_sims)
+        return compute_features(
+            tuple(f.name for f in self.feature_set),
+            moments=_by_simulation(moments, back),
+            spikes=_by_simulation(spikes, back),
+            lag_sums=_by_simulation(lag_sums, back),
+            on=np.full(n_sims, on[0], dtype=np.float64),
+            off=np.full(n_sims, off[0], dtype=np.float64),
+            dt=dt,
+        )
+
+    def _lag_steps(self, dt: float) -> np.ndarray:
+        wanted = any(f.name.startswith("autocorrelation") for f in self.feature_set)
+        lags = AUTOCORRELATION_LAGS if wanted else ()
+        return np.array([round(lag / dt) for lag in lags], dtype=np.int64)
+
+    def _features(self, run: "_Run", drive: "_Drive") -> np.ndarray:
+        x = compute_features(
+            tuple(f.name for f in self.feature_set),
+            moments=run.moments,
+            spikes=run.spikes,
+            lag_sums=run.lag_sums,
+            on=drive.on.astype(np.float64),
+            off=drive.off.astype(np.float64),
+            dt=self.dt,
+        )
+        x[run.status() == Status.BLOW_UP] = np.nan
+        return x
+
+
+class _Run:
+    """What the kernel accumulated, by simulation: rows [row, sim] and traces [sim, time]."""
+
+    def __init__(
+        self, *, moments: np.ndarray, spikes: np.ndarray, lag_sums: np.ndarray, traces: np.ndarray
+    ) -> None:
+        self.moments, self.spikes, self.lag_sums, self.traces = moments, spikes, lag_sums, traces
+
+    def status(self) -> np.ndarray:
+        """int8 [sim]: blow-up where V left all bounds or is not a number."""
+        m = self.moments
+        bounded = (m[mo.HIGHEST] < BLOW_UP) & (m[mo.LOWEST] > -BLOW_UP)
+        fine = bounded & np.isfinite(m[mo.POWER_1]) & np.isfinite(m[mo.ORIGIN])
+        status = np.where(self.spikes[sp.SPIKES] > 0, Status.OK, Status.NO_SPIKES)
+        return np.where(fine, status, Status.BLOW_UP).astype(np.int8)
+
+
+class _Drive:
+    """The stimulus of every simulation in steps of dt: arrays [sim], or one shared waveform."""
+
+    def __init__(self, *, on, off, steps, amplitude, holding, shared: Stimulus | None) -> None:
+        self.on, self.off, self.steps = on, off, steps
+        self.amplitude, self.holding, self.shared = amplitude, holding, shared
+
+    @classmethod
+    def of(
+        cls, simulator: PointNeuron, stimulus: Stimulus | StimulusBatch | None, n: int
+    ) -> "_Drive":
+        dt = simulator.dt
+        if isinstance(stimulus, StimulusBatch):
+            if len(stimulus) != n:
+                raise BadInputError(
+                    f"there are {n} parameter sets but {len(stimulus)} stimuli; give one each"
+                )
+            stimuli = [stimulus.family.stimulus(row) for row in stimulus.values]
+        else:
+            stimuli = [stimulus or simulator.stimulus]
+        stimuli = [simulator.in_model_units(s) for s in stimuli]
+        columns = np.array(
+            [
+                (
+                    round(s.onset / dt),
+                    round(s.offset / dt),
+                    round(s.total / dt),
+                    s.amplitude if s.is_step else 0.0,
+                    s.holding if s.is_step else 0.0,
+                )
+                for s in stimuli
+            ]
+        )
+        columns = np.broadcast_to(columns, (n, 5))
+        if n and np.any(columns[:, 1] <= columns[:, 0]):
+            raise BadInputError(f"a stimulus is shorter than one time step of {dt} ms")
+        whole = columns[:, :3].astype(np.int64)
+        return cls(
+            on=whole[:, 0],
+            off=whole[:, 1],
+            steps=whole[:, 2],
+            amplitude=columns[:, 3],
+            holding=columns[:, 4],
+            shared=None if stimuli[0].is_step else stimuli[0],
+        )
+
+    def rows(self) -> dict[int, np.ndarray]:
+        return {
+            rows.P_ON: self.on,
+            rows.P_OFF: self.off,
+            rows.P_AMP: self.amplitude,
+            rows.P_HOLD: self.holding,
+        }
+
+    def wave(self, dt: float) -> np.ndarray:
+        return np.zeros(1) if self.shared is None else self.shared.sampled(dt)
+
+
+class _Cut:
+    """A sweep cut to what is analysed."""
+
+    def __init__(
+        self,
+        voltage: np.ndarray,
+        current: np.ndarray,
+        stimulus: Stimulus,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.voltage, self.current, self.stimulus, self.notes = voltage, current, stimulus, notes
+
+
+def _cut_step(sweep: Sweep) -> _Cut:
+    step = sweep.test_step
+    notes = []
+    earlier = [s.offset for s in sweep.steps if s.offset <= step.onset + 1e-9]
+    # let the membrane settle after an earlier pulse for half of the pause
+    quiet_from = max((o + 0.5 * (step.onset - o) for o in earlier), default=0.0)
+    begin = max(quiet_from, sweep.usable_from * sweep.dt, step.onset - LONGEST_REST)
+    if step.onset - begin < SHORTEST_REST:
+        raise BadInputError(
+            f"sweep {sweep.number} has only {step.onset - begin:.0f} ms of recording before its "
+            f"step; {SHORTEST_REST:.0f} ms are needed to measure the resting potential"
+        )
+    end = min(step.offset, step.onset + LONGEST_STEP)
+    if end < step.offset:
+        notes.append(f"only the first {LONGEST_STEP:.0f} ms of the {step.duration:.0f} ms step")
+    first, last = round(begin / sweep.dt), round(end / sweep.dt)
+    voltage = np.asarray(sweep.voltage[first:last], dtype=np.float64)
+    _check_voltage(sweep.number, voltage)
+    onset = step.onset - first * sweep.dt
+    duration = (last - first) * sweep.dt - onset
+    stimulus = Stimulus.step(
+        amplitude=step.amplitude, onset=onset, duration=duration, holding=step.holding
+    )
+    return _Cut(voltage, sweep.current[first:last], stimulus, tuple(notes))
+
+
+def _cut_waveform(sweep: Sweep) -> _Cut:
+    first = sweep.usable_from
+    voltage = np.asarray(sweep.voltage[first:], dtype=np.float64)
+    _check_voltage(sweep.number, voltage)
+    current = np.asarray(sweep.current[first:], dtype=np.float64)
+    stimulus = Stimulus.waveform(current, dt=sweep.dt)
+    if stimulus.onset < SHORTEST_REST:
+        raise BadInputError(
+            f"sweep {sweep.number} has no step, and its current already flows at the start; "
+            f"{SHORTEST_REST:.0f} ms of constant current before it are needed"
+        )
+    return _Cut(voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",))
+
+
+def _check_voltage(number: int, voltage: np.ndarray) -> None:
+    bad = np.flatnonzero(~np.isfinite(voltage))
+    if len(bad):
+        raise BadInputError(
+            f"sweep {number} has {len(bad)} voltage samples that are not numbers within its "
+            "stimulus; choose another sweep with --sweeps"
+        )
+
+
+def _over_blocks(one, n_blocks: int, threads: int | None) -> None:
+    workers = min(threads or os.cpu_count() or 1, n_blocks)
+    if workers <= 1:
+        for b in range(n_blocks):
+            one(b)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, range(n_blocks)))
+
+
+def _by_simulation(blocks: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """[block, row, lane] -> [row, sim] in the order of the caller."""
+    n_blocks, n_rows, lanes = blocks.shape
+    return blocks.swapaxes(0, 1).reshape(n_rows, n_blocks * lanes)[:, back]

@@ -1,0 +1,47 @@
+"""How simulator code is compiled.
+
+Compiled code is kept on disk between runs. Numba decides by the file of the outermost function
+whether kept code is still current and does not see an edit in a function it calls from another
+file. The folder is therefore named by a hash of all simulator sources: any edit starts afresh.
+
+``error_model="numpy"`` matters most for speed: Python's check for division by zero is an exit
+from the loop and stops vectorisation. The fast-math flags leave out ``nnan`` and ``ninf``, which
+would delete the tests that detect a blow-up, and ``reassoc``, which harms range reduction.
+"""
+
+__all__ = ["FASTMATH", "entry", "kernel", "source_hash"]
+
+import hashlib
+import os
+from functools import cache, partial
+from pathlib import Path
+
+import numba
+import platformdirs
+
+PACKAGE = Path(__file__).resolve().parent.parent
+FASTMATH = {"contract", "arcp", "nsz"}
+
+
+@cache
+def source_hash() -> str:
+    """12 hexadecimal digits that change with any source file of the simulators."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _use_own_cache_folder() -> None:
+    chosen = os.environ.get("NEUROSBI_CACHE_DIR")
+    root = (
+        Path(chosen) if chosen else Path(platformdirs.user_cache_dir("neurosbi", appauthor=False))
+    )
+    numba.config.CACHE_DIR = str(root / "compiled" / source_hash())  # type: ignore[attr-defined]
+
+
+_use_own_cache_folder()
+
+kernel = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
+entry = partial(kernel, cache=True, nogil=True)  # what Python calls; only this is kept on disk

@@ -1,0 +1,246 @@
+"""The verbs simulate, simulators and doctor, with simulators of an installed package."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from slow_toys import HalfDefined
+from toys import PassiveMembrane
+
+import neurosbi as nb
+from neurosbi.cli import main
+from neurosbi.contract import Setting
+
+ENTRY_POINTS = """[neurosbi.simulators]
+toy-half = slow_toys:HalfDefined
+toy-membrane = toys:PassiveMembrane
+toy-slow = slow_toys:SlowMembrane
+toy-tuned = test_simulate_verbs:Tuned
+toy-absent = no_such_module_at_all:Model
+"""
+
+
+class Tuned(PassiveMembrane):
+    name = "toy-tuned"
+    papers = ("Somebody et al. 2020, doi:10.0/0",)
+    setting_table = (Setting("gain", "1", 1.0, "a factor"), Setting("kind", "", "plain"))
+
+
+@pytest.fixture(autouse=True)
+def _installed_package(tmp_path, monkeypatch):
+    packages = tmp_path / "site"
+    folder = packages / "toy_package-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capsys):
+    def _run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return _run
+
+
+def test_simulate_prints_a_summary(run, tmp_path):
+    code, out, err = run("simulate", "toy-half", "-n", 300, "-o", "s.zarr", "--seed", 7)
+    assert code == 0
+    store = nb.open_simulations(tmp_path / "s.zarr")
+    theta = HalfDefined().sample_prior(300, seed=7)
+    valid = theta[:, 1] <= 2
+    np.testing.assert_array_equal(store.valid, valid)
+    assert out.splitlines()[0] == "s.zarr: 300 of 300 simulations of half-defined, seed 7"
+    assert f"ended properly: {100 * valid.mean():.2f} %" in out
+    assert f"y3  {100 * (theta[valid, 0] < 0).mean():6.2f} %" in out
+    assert "simulating half-defined: done" in err
+
+
+def test_simulate_as_json_keeps_stdout_clean(run):
+    arguments = ("simulate", "toy-half", "-n", 300, "-o", "s.zarr", "--format", "json")
+    code, out, _ = run(*arguments)
+    report = json.loads(out)
+    assert code == 0
+    assert (report["n"], report["done"], report["complete"]) == (300, 300, True)
+    assert report["simulations_per_second"] > 0
+    assert 0.3 < report["undefined_fraction"]["y3"] < 0.7
+    code, out, err = run(*arguments, "--quiet")
+    again = json.loads(out)
+    assert (again["simulated_now"], again["simulations_per_second"], err) == (0, None, "")
+
+
+def test_shards_for_cluster_jobs(run):
+    common = ("simulate", "toy-membrane", "-n", 64, "-o", "s.zarr", "--shard-size", 16, "-q")
+    code, out, _ = run(*common, "--shards", "0,2-3")
+    assert code == 0
+    assert "48 of 64" in out
+    assert "not complete" in out
+    code, out, _ = run(*common, "--shards", "1")
+    assert "64 of 64" in out
+    assert "not complete" not in out
+
+
+def test_settings_features_and_stimulus_reach_the_simulator(run):
+    code, _, _ = run(
+        "simulate", "toy-tuned", "-n", 20, "-o", "s.zarr", "--set", "gain=2.5", "--set", "kind=odd",
+        "--features", "default", "--stimulus", "amplitude=33,onset=60,duration=150", "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    store = nb.open_simulations("s.zarr")
+    assert store.config.simulator["settings"] == {"gain": 2.5, "kind": "odd"}
+    assert store.family.only.amplitude == 33
+
+
+def test_without_output_it_goes_to_the_cache(run, tmp_path):
+    code, out, _ = run("simulate", "toy-membrane", "-n", 20, "--quiet")
+    assert code == 0
+    assert out.startswith(str(tmp_path / "cache" / "simulations" / "passive-membrane-"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["toy-hlaf", "-n", "9"], 2, "no simulator 'toy-hlaf'; did you mean toy-half?"),
+        (["toy-absent", "-n", "9"], 3, "cannot be imported"),
+        (["toy-half"], 2, "Missing option '-n'"),
+        (["toy-half", "-n", "0"], 2, "Invalid value for '-n'"),
+        (["toy-half", "-n", "9", "--set", "gain=2"], 2, "has no setting 'gain'"),
+        (["toy-half", "-n", "9", "--features", "wide"], 2, "has no feature set 'wide'"),
+        (["toy-half", "-n", "9", "--stimulus", "strong"], 2, "a stimulus is family, default"),
+        (["toy-half", "-n", "9", "--shards", "x"], 2, "shards are written like"),
+        (["toy-half", "-n", "9", "-o", "site"], 2, "not a store of simulations"),
+        (["toy-half", "-n", "9", "-o", "site", "--existing", "overwrite"], 2, "left as it is"),
+    ],
+)
+def test_mistakes_are_explained_in_one_sentence(run, arguments, code, words):
+    got, out, err = run("simulate", *arguments)
+    assert got == code
+    assert out == ""
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_another_configuration(run):
+    run("simulate", "toy-half", "-n", 20, "-o", "s.zarr", "-q")
+    code, _, err = run("simulate", "toy-half", "-n", 20, "-o", "s.zarr", "--seed", 1, "-q")
+    assert code == 2
+    assert "seed is 0 there, 1 here" in err
+    code, _, _ = run(
+        "simulate", "toy-half", "-n", 20, "-o", "s.zarr", "--seed", 1, "--existing", "overwrite"
+    )
+    assert code == 0
+    assert nb.open_simulations("s.zarr").seed == 1
+
+
+def test_ctrl_c(tmp_path):
+    search = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from neurosbi.cli import main; main()", "simulate", "toy-slow",
+         "-n", "100000", "-o", "s.zarr", "--shard-size", "16"],
+        env=os.environ | {"PYTHONPATH": search}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(list(tmp_path.glob("s.zarr/shards/*.json"))) < 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    done = int(re.search(r"stopped with (\d+) of 100000 simulations done", err)[1])
+    store = nb.open_simulations(tmp_path / "s.zarr")
+    assert done == store.summary().done > 0
+    assert store.damaged_shards() == ()
+    assert "Traceback" not in err
+
+
+def test_help_teaches_with_an_example(run):
+    code, out, _ = run("simulate", "--help")
+    assert code == 0
+    assert "neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr" in out
+    assert "--shards" in out
+    assert "(default: in the cache)" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("arguments", [(), ("simulate",)])
+def test_without_arguments_there_is_help(run, arguments):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert "Usage: neurosbi" in out
+    assert err == ""
+
+
+# ---- simulators -------------------------------------------------------------------------------
+
+
+def test_simulators_lists_all_and_survives_a_broken_one(run):
+    code, out, err = run("simulators")
+    assert code == 0
+    assert re.search(r"^half-defined +3 +default +a linear map", out, re.MULTILINE)
+    assert "Somebody et al. 2020" in out
+    absent = [line for line in err.splitlines() if "toy-absent" in line]
+    assert len(absent) == 1
+    assert "no_such_module_at_all:Model, which cannot be imported" in absent[0]
+
+
+def test_one_simulator_in_full(run):
+    code, out, _ = run("simulators", "toy-tuned")
+    assert code == 0
+    assert re.search(r"^tau +ms +5 to 40 +linear +time constant", out, re.MULTILINE)
+    assert re.search(r"^gain +1 +1.0 +model +a factor", out, re.MULTILINE)
+    assert re.search(r"^charging_time +ms +time to 63 %", out, re.MULTILINE)
+    assert "amplitude 10 to 100 pA (log)" in out
+    assert "a step of 50 pA from 60 to 210 ms" in out
+
+
+def test_simulators_as_json(run):
+    _, out, _ = run("simulators", "--format", "json")
+    listing = json.loads(out)
+    assert "half-defined" in [s["name"] for s in listing["simulators"]]
+    assert "toy-absent" in listing["unavailable"]
+    _, out, _ = run("simulators", "toy-membrane", "--format", "json")
+    model = json.loads(out)
+    assert model["parameters"][1]["name"] == "tau"
+    assert model["parameters"][1]["high"] == 40.0
+    assert model["feature_sets"]["default"][2]["unit"] == "ms"
+
+
+def test_an_unknown_simulator(run):
+    code, out, err = run("simulators", "nothing-like-it")
+    assert (code, out) == (2, "")
+    assert "no simulator 'nothing-like-it'" in err
+
+
+# ---- doctor -----------------------------------------------------------------------------------
+
+
+def test_doctor_finds_everything_in_place(run, tmp_path):
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert re.search(rf"^ok +numpy +{re.escape(np.__version__)}$", out, re.MULTILINE)
+    assert f"{tmp_path / 'cache'}, 0 files" in out
+    assert re.search(r"^note +simulator toy-absent +.*cannot be imported", out, re.MULTILINE)
+    assert re.search(r"^ok +simulator toy-half +version 1, 3 parameters", out, re.MULTILINE)
+
+
+def test_doctor_ends_with_3_if_something_is_broken(run, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setitem(sys.modules, "pyabf", None)
+    code, out, err = run("doctor", "--format", "json")
+    assert code == 3
+    states = {f["what"]: f["state"] for f in json.loads(out)}
+    assert states["cache"] == states["pyabf"] == "broken"
+    assert states["numpy"] == "ok"
+    assert "something neurosbi needs is broken: pyabf, cache" in err

@@ -1,0 +1,111 @@
+import errno
+import json
+import os
+
+import pytest
+
+from neurosbi.errors import FitError
+from neurosbi.store import atomic_path, write_json
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_file_appears_whole(tmp_path):
+    with atomic_path(tmp_path / "deep" / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "deep" / "a.txt").exists()
+    assert names(tmp_path / "deep") == ["a.txt"]
+
+
+@pytest.mark.parametrize("old", ["file", "folder", "nothing"])
+@pytest.mark.parametrize("new", ["file", "folder"])
+def test_replaces_whatever_was_there(tmp_path, old, new):
+    path = tmp_path / "out"
+    make(path, old, "old")
+    with atomic_path(path) as temporary:
+        make(temporary, new, "new")
+    assert content(path) == "new"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("old", ["file", "folder"])
+@pytest.mark.parametrize("new", ["file", "folder"])
+def test_an_error_leaves_the_old_one_and_nothing_else(tmp_path, old, new):
+    path = tmp_path / "out"
+    make(path, old, "old")
+    with pytest.raises(RuntimeError, match="half way"):
+        make_half(path, new)
+    assert content(path) == "old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_block_that_writes_nothing_keeps_the_old_folder(tmp_path):
+    path = tmp_path / "out"
+    make(path, "folder", "old")
+    with pytest.raises(FileNotFoundError), atomic_path(path):
+        pass
+    assert content(path) == "old"
+
+
+def test_the_old_folder_comes_back_if_the_last_rename_fails(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    make(path, "folder", "old")
+    rename = os.rename
+
+    def failing(source, target):
+        if str(source).endswith(".part"):
+            raise OSError(errno.EIO, "the disk died")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="the disk died"), atomic_path(path) as temporary:
+        make(temporary, "folder", "new")
+    assert content(path) == "old"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_in_words(tmp_path, code):
+    with pytest.raises(FitError, match=r"disk is full.*a\.json"), atomic_path(tmp_path / "a.json"):
+        raise OSError(code, "no space")
+    assert names(tmp_path) == []
+
+
+def test_other_errors_of_the_system_pass(tmp_path):
+    with pytest.raises(PermissionError), atomic_path(tmp_path / "a"):
+        raise PermissionError(errno.EACCES, "denied")
+
+
+def test_two_writers_do_not_share_a_temporary_file(tmp_path):
+    with atomic_path(tmp_path / "a") as first, atomic_path(tmp_path / "a") as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert (tmp_path / "a").read_text() == "first"  # the outer block ends last
+
+
+def test_json_keeps_the_order_of_keys(tmp_path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": [0.1, None]})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {"b": 1, "a": [0.1, None]}
+    assert text.index('"b"') < text.index('"a"')
+
+
+def make(path, kind, text):
+    if kind == "file":
+        path.write_text(text)
+    elif kind == "folder":
+        path.mkdir()
+        (path / "inside").write_text(text)
+
+
+def make_half(path, kind):
+    with atomic_path(path) as temporary:
+        make(temporary, kind, "new")
+        raise RuntimeError("half way")
+
+
+def content(path):
+    return (path / "inside" if path.is_dir() else path).read_text()
