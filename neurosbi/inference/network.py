@@ -88,12 +88,18 @@ class Network:
         self.estimator.to(device)
         return self
 
-    def encode(self, x: np.ndarray, stimulus: np.ndarray | Stimulus | None = None) -> Tensor:
+    def encode(
+        self,
+        x: np.ndarray,
+        stimulus: np.ndarray | Stimulus | None = None,
+        given: np.ndarray | None = None,
+    ) -> Tensor:
         """The condition that the estimator (and `to_sbi`) takes, float32 [sim, column].
 
         ``x[sim, feature]`` or ``[feature]`` in the order of ``features``, NaN where undefined;
         ``stimulus`` is a `Stimulus`, its vector, or one row per simulation; None for networks of
-        a fixed stimulus. Raises `BadInputError` for other widths or a stimulus outside the family.
+        a fixed stimulus; ``given[feature]`` False withholds a feature (None: all are given).
+        Raises `BadInputError` for other widths or a stimulus outside the family.
         """
         x = np.atleast_2d(np.asarray(x, dtype=np.float64))
         if x.shape[1] != len(self.features):
@@ -102,12 +108,25 @@ class Network:
                 f"this network takes {len(self.features)} features ({names}), got {x.shape[1]}"
             )
         values = np.broadcast_to(self._stimulus_rows(stimulus), (len(x), self._stimulus_width))
-        return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()))
+        mask = None if given is None else torch.as_tensor(np.asarray(given, dtype=bool))
+        return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()), mask)
 
     def posterior(
-        self, x_o: np.ndarray, stimulus: np.ndarray | Stimulus | None = None
+        self,
+        x_o: np.ndarray,
+        stimulus: np.ndarray | Stimulus | None = None,
+        given: np.ndarray | None = None,
     ) -> "Posterior":
-        """The posterior given observed features ``x_o[feature]`` and the stimulus."""
+        """The posterior given observed features ``x_o[feature]`` and the stimulus.
+
+        ``given[feature]`` False leaves a feature out of the condition, as if nobody had looked.
+        Raises `BadInputError` if the network was not trained to do without features.
+        """
+        if given is not None and not np.all(given) and not self.card.get("withheld"):
+            raise BadInputError(
+                "this network needs all its features; train it with withheld above 0 to leave "
+                "some out"
+            )
         x_o = np.asarray(x_o, dtype=np.float64)
         if x_o.ndim != 1:
             raise BadInputError(f"one observation is one row of features, got shape {x_o.shape}")
@@ -116,7 +135,7 @@ class Network:
                 "all observed features are undefined, so there is nothing to infer from; "
                 "choose another sweep"
             )
-        return Posterior(self, x_o, self.encode(x_o, stimulus))
+        return Posterior(self, x_o, self.encode(x_o, stimulus, given))
 
     def extrapolation(self, x_o: np.ndarray) -> tuple[Extrapolation, ...]:
         """Features of ``x_o[feature]`` outside the range of the training simulations."""

@@ -41,7 +41,11 @@ from neurosbi.training import TrainingConfig, TrainingResult, fit
 
 @dataclass(frozen=True)
 class NPEConfig:
-    """Size of the flow and of the embedding, and how to train them."""
+    """Size of the flow and of the embedding, and how to train them.
+
+    ``withheld`` is the share of simulations of which the network sees only a random subset of the
+    features, so that a feature the model cannot produce can be left out of a fit later.
+    """
 
     transforms: int = 3
     hidden: tuple[int, ...] = (96, 96)
@@ -49,18 +53,21 @@ class NPEConfig:
     context: int = 48
     embedding_hidden: int = 96
     embedding_blocks: int = 1
+    withheld: float = 0.5
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
         for name in ("transforms", "context", "embedding_hidden"):
             if getattr(self, name) < 1:
                 raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.withheld <= 1:
+            raise BadInputError(f"option withheld is a share from 0 to 1, got {self.withheld}")
         if self.bins < 2 or not self.hidden or min(self.hidden) < 1:
             raise BadInputError("a spline flow needs bins >= 2 and hidden layers of width >= 1")
 
     def builder(self) -> dict[str, Any]:
         """The arguments that rebuild the network, plain data."""
-        values = {k: v for k, v in asdict(self).items() if k != "training"}
+        values = {k: v for k, v in asdict(self).items() if k not in ("training", "withheld")}
         return values | {"hidden": list(self.hidden)}
 
 
@@ -100,6 +107,8 @@ def train_npe(
         bijection=bijection,
         center=estimator.center.clone(),
         scale=estimator.scale.clone(),
+        withheld=config.withheld,
+        seed=derive_seed(seed, "training"),
     )
     result = fit(
         estimator,
@@ -109,7 +118,7 @@ def train_npe(
         seed=derive_seed(seed, "training"),
         device=device,
         checkpoint=checkpoint,
-        fingerprint=f"npe {config.builder()} {simulations.config_hash} {simulations.seed}",
+        fingerprint=f"npe {config.builder()} {config.withheld} {simulations.config_hash} {simulations.seed}",
         progress=progress,
     )
     card = {
@@ -127,6 +136,7 @@ def train_npe(
         "features": column_table(simulations.features),
         "stimulus_family": simulations.family.to_dict(),
         "builder": config.builder(),
+        "withheld": config.withheld,
         "training": config.training.to_dict(),
         "standardisation": _standardisation(encoder, simulations.features),
         "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),

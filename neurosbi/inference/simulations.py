@@ -1,6 +1,13 @@
 """What inference needs of a set of simulations, and its rows as training data."""
 
-__all__ = ["EncodedRows", "Simulations", "read_rows", "representative_rows", "usable_rows"]
+__all__ = [
+    "EncodedRows",
+    "Simulations",
+    "given_features",
+    "read_rows",
+    "representative_rows",
+    "usable_rows",
+]
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,6 +20,7 @@ from neurosbi.contract import Feature, Parameter, StimulusFamily
 from neurosbi.errors import BadInputError
 from neurosbi.nets import FeatureEncoder
 from neurosbi.priors import UnconstrainedMap
+from neurosbi.seeds import uniform_rows
 
 _STATISTICS_ROWS = 200_000  # rows that standardisation is computed from
 _GAP = 4096  # rows apart from which two reads are cheaper than one
@@ -74,7 +82,8 @@ class EncodedRows:
     """Valid simulations as pairs of unconstrained parameters and encoded condition.
 
     A `RowSource` for the training loop; rows are encoded as they are read. ``rows`` are the
-    indices of the simulations that are used, in order.
+    indices of the simulations that are used, in order. From a share ``withheld`` of them a random
+    subset of the features is withheld, so that the network learns the posterior given any subset.
     """
 
     def __init__(
@@ -86,10 +95,13 @@ class EncodedRows:
         bijection: UnconstrainedMap,
         center: Tensor,
         scale: Tensor,
+        withheld: float = 0.0,
+        seed: int = 0,
     ) -> None:
         self.simulations, self.rows = simulations, rows
         self.encoder, self.bijection = encoder, bijection
         self.center, self.scale = center, scale
+        self.withheld, self.seed = withheld, seed
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,7 +110,25 @@ class EncodedRows:
         """Standardised z [row, theta] and encoding [row, column], float32."""
         theta, x, stimulus = read_rows(self.simulations, self.rows[start:stop])
         z = (self.bijection(torch.as_tensor(theta)) - self.center) / self.scale
-        return z.float(), self.encoder(torch.as_tensor(x), torch.as_tensor(stimulus))
+        given = None
+        if self.withheld > 0:
+            given = torch.as_tensor(
+                given_features(
+                    x.shape[1], stop - start, share=self.withheld, seed=self.seed, start=start
+                )
+            )
+        return z.float(), self.encoder(torch.as_tensor(x), torch.as_tensor(stimulus), given)
+
+
+def given_features(width: int, n: int, *, share: float, seed: int, start: int = 0) -> np.ndarray:
+    """Which features rows ``start .. start+n`` may see, bool [row, feature].
+
+    A row keeps all features with probability ``1 - share``; otherwise each is withheld with a
+    probability that is itself uniform from 0 to 1 for the row, so that all sizes occur.
+    """
+    draws = uniform_rows(n, width + 1, seed=seed, purpose="withheld features", start=start)
+    rate = np.maximum(draws[:, :1] - (1 - share), 0.0) / max(share, 1e-12)
+    return draws[:, 1:] >= rate
 
 
 def usable_rows(simulations: Simulations) -> np.ndarray:

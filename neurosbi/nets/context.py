@@ -1,8 +1,8 @@
 """From features and stimulus to a context vector: a fixed encoding, then a learned embedding.
 
 The encoding has no weights and is applied once, before training: standardised features with 0
-where they are undefined, a flag per feature that says whether it was defined, and the parameters
-of the stimulus (their logarithm where they are log-uniform), standardised. The embedding is a
+where they are undefined, a flag per feature that says whether it was defined, undefined, or not
+given at all, and the parameters of the stimulus (their logarithm where they are log-uniform), standardised. The embedding is a
 module of its own, so that a method may replace it by one for sets of sweeps or for whole traces.
 """
 
@@ -22,12 +22,11 @@ from neurosbi.nets.standardize import Standardizer
 class FeatureEncoder(nn.Module):
     """Raw ``x[..., feature]`` (NaN: undefined) and ``stimulus[..., parameter]`` to finite columns.
 
-    Columns are the features, their flags (1 defined, -1 undefined, 0 where all or none of the
-    simulations had the feature) and the stimulus. Buffers ``low`` and ``high`` [feature] hold the
+    Columns are the features, their flags (1 defined, -1 undefined, 0 not given: nobody looked) and
+    the stimulus. Buffers ``low`` and ``high`` [feature] hold the
     range of the training simulations (NaN for a feature that none of them had).
     """
 
-    flag_varies: Tensor
     log_stimulus: Tensor
     low: Tensor
     high: Tensor
@@ -40,7 +39,6 @@ class FeatureEncoder(nn.Module):
         self.stimulus = Standardizer(len(stimulus))
         log = torch.tensor([p.scale == "log" for p in stimulus], dtype=torch.bool)
         self.register_buffer("log_stimulus", log, persistent=False)
-        self.register_buffer("flag_varies", torch.zeros(features))
         for name in ("low", "high", "defined"):
             self.register_buffer(name, torch.full((features,), torch.nan, dtype=torch.float64))
 
@@ -60,7 +58,6 @@ class FeatureEncoder(nn.Module):
         defined = np.isfinite(x)
         part = defined.mean(0) if len(x) else np.zeros(x.shape[1])
         encoder.defined.copy_(torch.as_tensor(part))
-        encoder.flag_varies.copy_(torch.as_tensor((part > 0) & (part < 1)))
         low = np.where(defined, x, np.inf).min(0, initial=np.inf)
         high = np.where(defined, x, -np.inf).max(0, initial=-np.inf)
         encoder.low.copy_(torch.as_tensor(np.where(part > 0, low, np.nan)))
@@ -68,10 +65,12 @@ class FeatureEncoder(nn.Module):
         return encoder
 
     @torch.no_grad()
-    def forward(self, x: Tensor, stimulus: Tensor) -> Tensor:
-        """float32 [..., column]."""
-        flags = (2.0 * torch.isfinite(x) - 1.0) * self.flag_varies
-        columns = (self.features(x), flags.float(), self.stimulus(self._in_log(stimulus)))
+    def forward(self, x: Tensor, stimulus: Tensor, given: Tensor | None = None) -> Tensor:
+        """float32 [..., column]; ``given[..., feature]`` False withholds a feature (None: none)."""
+        values, flags = self.features(x), 2.0 * torch.isfinite(x) - 1.0
+        if given is not None:
+            values, flags = values * given, flags * given
+        columns = (values, flags.float(), self.stimulus(self._in_log(stimulus)))
         return torch.cat(columns, dim=-1)
 
     def _in_log(self, stimulus: Tensor) -> Tensor:

@@ -95,9 +95,7 @@ def _read_sweeps(abf: "pyabf.ABF", path: Path) -> list[RawSweep]:
     return sweeps
 
 
-def _is_voltage_clamp(
-    adc: list[str], dac: list[str], volts: list[int], amperes: list[int]
-) -> bool:
+def _is_voltage_clamp(adc: list[str], dac: list[str], volts: list[int], amperes: list[int]) -> bool:
     """The first input is the amplifier's primary output: a current while the voltage is held."""
     if not amperes or (volts and volts[0] < amperes[0]):
         return False

@@ -78,13 +78,15 @@ def _read_sweeps(h5: "h5py.File", use_conversion: bool) -> list[RawSweep]:
     if len(set(numbers)) < len(numbers):  # several electrodes per sweep
         numbers = list(range(len(names)))
     return [
-        _raw_sweep(number, responses[name], _partner(name, responses[name], stimuli), use_conversion)
+        _raw_sweep(
+            number, responses[name], _partner(name, responses[name], stimuli), use_conversion
+        )
         for number, name in zip(numbers, names, strict=True)
     ]
 
 
 def _clamp(series: Any) -> Any:
-    """"current" or "voltage" from the ancestry, or from the unit; None for other series."""
+    """ "current" or "voltage" from the ancestry, or from the unit; None for other series."""
     kinds = [_text(k) for k in np.ravel(series.attrs.get("ancestry", []))]
     for kind in kinds:
         if kind.startswith(("CurrentClamp", "IZero")):
@@ -116,9 +118,7 @@ def _electrode(series: Any) -> str:
     return _scalar_text(series["electrode_name"]) if "electrode_name" in series else ""
 
 
-def _raw_sweep(
-    number: int, response: Any, stimulus: Any | None, use_conversion: bool
-) -> RawSweep:
+def _raw_sweep(number: int, response: Any, stimulus: Any | None, use_conversion: bool) -> RawSweep:
     clamp = _clamp(response)
     values = _values(response, use_conversion)
     command = None if stimulus is None else _values(stimulus, use_conversion)

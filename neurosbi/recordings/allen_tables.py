@@ -29,7 +29,9 @@ def database_values(path: Path, specimen: str | None) -> dict[str, float]:
     with table.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
             if (row.get("specimen_id") or "").strip() == specimen:
-                return {key: v for key, c in _COLUMNS.items() if (v := _number(row.get(c))) is not None}
+                return {
+                    key: v for key, c in _COLUMNS.items() if (v := _number(row.get(c))) is not None
+                }
     return {}
 
 

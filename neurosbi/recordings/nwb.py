@@ -200,9 +200,12 @@ def _raw_sweep(number: int, response: _Series, stimulus: _Series | None) -> RawS
         if stimulus.clamp != response.clamp:
             command, missing = None, "its stimulus is of the other clamp mode"
         elif abs(stimulus.rate - response.rate) > 1e-6 * response.rate:
-            command, missing = None, (
-                f"its stimulus is sampled at {stimulus.rate:g} Hz, the response at "
-                f"{response.rate:g} Hz"
+            command, missing = (
+                None,
+                (
+                    f"its stimulus is sampled at {stimulus.rate:g} Hz, the response at "
+                    f"{response.rate:g} Hz"
+                ),
             )
     values = response.values()
     voltage_clamp = response.clamp == "voltage"

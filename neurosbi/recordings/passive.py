@@ -85,9 +85,7 @@ def estimate_passive(recording: Recording) -> PassiveProperties | None:
         current = np.array([f.response.amplitude for f in fits])
         weight = np.array([len(f.response.sweeps) for f in fits], dtype=float)
         asymptote = np.array([f.asymptote for f in fits])
-        resistance = 1e3 * float(
-            np.sum(weight * current * asymptote) / np.sum(weight * current**2)
-        )
+        resistance = 1e3 * float(np.sum(weight * current * asymptote) / np.sum(weight * current**2))
         tau = float(np.median([f.tau for f in fits]))
         sweeps = tuple(sorted({n for f in fits for n in f.response.sweeps}))
         rest = _resting_potential(recording)

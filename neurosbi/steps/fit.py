@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from neurosbi.contract import (
     FixedStimulus,
     Observation,
@@ -140,10 +138,12 @@ def fit(
         options=options,
         timer=timer,
     )
-    result = _infer(plan, net, samples=samples, seed=seed, threads=threads, timer=timer, show=progress)
+    result = _infer(
+        plan, net, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+    )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
-    return result
+    return replace(result, folder=folder)
 
 
 def plan_fit(
@@ -371,9 +371,14 @@ def _infer(
             },
         },
         config=plan.config,
-        history=net.card.get("history"),
+        history=_columns(net.card["result"]["history"]),
         seconds=timer.seconds,
     )
+
+
+def _columns(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """One record per epoch as one list per quantity."""
+    return {name: [record[name] for record in history] for name in (history[0] if history else ())}
 
 
 class _Timer:

@@ -50,7 +50,12 @@ Existing = Literal["error", "skip", "overwrite"]
 
 @dataclass(frozen=True, eq=False)
 class Result(Findings):
-    """The posterior of one recording, with checks; made by `assemble_result` or `open_result`."""
+    """The posterior of one recording, with checks; made by `assemble_result` or `open_result`.
+
+    ``folder`` is where it lies on disk, None if it was not written.
+    """
+
+    folder: Path | None = None
 
     @cached_property
     def tree(self) -> xr.DataTree:
@@ -236,7 +241,7 @@ def open_result(path: str | Path) -> Result:
         prior_status=stored.prior_status,
     )
     verdict = Verdict(stored.verdict["level"], tuple(stored.verdict["reasons"]))
-    return Result(stored, predictive, prior_predictive, verdict)
+    return Result(stored, predictive, prior_predictive, verdict, folder=path.parent)
 
 
 def rebuild_report(folder: str | Path) -> Path:

@@ -121,7 +121,11 @@ def cached_network(
 
     config = method_config(method, **(options or {}))
     wanted = _Wanted(SimulationConfig.of(simulator, family=family, seed=seed).hash, n, seed)
-    path = cache_directory() / "networks" / network_key(wanted, method=method, seed=seed, config=config)
+    path = (
+        cache_directory()
+        / "networks"
+        / network_key(wanted, method=method, seed=seed, config=config)
+    )
     return open_network(path) if is_network(path) else None
 
 

@@ -8,7 +8,7 @@ is read. Several processes may fill different shards of one store at the same ti
 __all__ = ["SimulationRows", "SimulationStore", "SimulationSummary", "open_simulations"]
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,11 @@ class SimulationStore:
     def family(self) -> StimulusFamily:
         """The stimuli that were given."""
         return self.config.family
+
+    @property
+    def simulator_config(self) -> Mapping[str, Any]:
+        """What ``simulator.config()`` was."""
+        return self.config.simulator
 
     @property
     def seed(self) -> int:

@@ -1,0 +1,159 @@
+"""``neurosbi fit``: from recordings to posteriors."""
+
+__all__ = ["fit"]
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from neurosbi.errors import InterruptedRunError, NeuroSBIError
+
+if TYPE_CHECKING:
+    from neurosbi.steps.results import Result
+
+NEEDS_ARGUMENTS = True
+
+
+def fit(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Recordings in current clamp: NWB 1, NWB 2 or ABF."),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Fit the recording that comes with neurosbi.")
+    ] = False,
+    simulator: Annotated[
+        str, typer.Option("--simulator", "-s", help="The model; see: neurosbi simulators.")
+    ] = "hodgkin-huxley",
+    method: Annotated[str, typer.Option(help="The inference method.")] = "npe",
+    sweeps: Annotated[
+        str | None,
+        typer.Option(help="Choose the sweep among these, for example 12,14-18. Default: all."),
+    ] = None,
+    simulations: Annotated[
+        int, typer.Option("--simulations", "-n", min=1, help="Simulations to train on.")
+    ] = 100_000,
+    samples: Annotated[int, typer.Option(min=100, help="Posterior samples.")] = 2_000,
+    features: Annotated[
+        str | None, typer.Option(help="Feature set; see: neurosbi simulators NAME.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the simulator."),
+    ] = None,
+    area: Annotated[
+        float | None,
+        typer.Option(
+            help="Membrane area in cm2 (hodgkin-huxley). Default: estimated from the "
+            "subthreshold sweeps."
+        ),
+    ] = None,
+    junction_potential: Annotated[
+        float,
+        typer.Option(help="Liquid-junction correction in mV, added to the voltage (Allen: -14)."),
+    ] = 0.0,
+    network: Annotated[
+        Path | None, typer.Option(help="Use this trained network instead of the cached one.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder of the result. Default: neurosbi-results/RECORDING/SIMULATOR-METHOD.",
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train and sample.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads for simulating. Default: all cores.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Training epochs. Default: the method's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
+    existing: Annotated[
+        Literal["error", "resume", "skip", "overwrite"],
+        typer.Option(help="What to do where a result is already."),
+    ] = "error",
+    format: Annotated[
+        Literal["text", "json"], typer.Option(help="What is printed on stdout.")
+    ] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Fit a model to a recording: a posterior over its parameters, checks, and a report.
+
+    The first fit of a configuration simulates and trains a network, which takes minutes; it is
+    kept, so the next recording takes seconds. An interrupted fit continues when the same command
+    is run again.
+
+    [bold]Examples[/bold]
+
+    neurosbi fit --demo
+
+    neurosbi fit cell.nwb --sweeps 39 --junction-potential -14
+
+    neurosbi fit *.abf --simulator hodgkin-huxley-cortical --existing skip
+    """
+    from neurosbi.cli.options import parse_settings
+    from neurosbi.errors import BadInputError
+    from neurosbi.recordings import demo_recording
+
+    paths = [*(files or []), *([demo_recording()] if demo else [])]
+    if not paths:
+        raise BadInputError("give a recording (neurosbi fit FILE), or --demo")
+    if output is not None and len(paths) > 1:
+        raise BadInputError(
+            f"-o names the folder of one result, but there are {len(paths)} recordings; leave it out"
+        )
+    from neurosbi.steps.fit import fit as fit_recording
+
+    results, worst = [], None
+    for path in paths:
+        try:
+            result = fit_recording(
+                path,
+                simulator=simulator,
+                method=method,
+                sweeps=sweeps,
+                simulations=simulations,
+                samples=samples,
+                features=features,
+                settings=parse_settings(settings or []),
+                area=area,
+                junction_potential=junction_potential,
+                network=network,
+                output=output,
+                device=device,
+                threads=threads,
+                seed=seed,
+                existing=existing,
+                progress=not quiet,
+                **({} if epochs is None else {"epochs": epochs}),
+            )
+        except InterruptedRunError:
+            raise
+        except NeuroSBIError as error:
+            if len(paths) == 1:
+                raise
+            print(f"neurosbi: {error}", file=sys.stderr)
+            worst = max(worst or 0, error.exit_code)
+            continue
+        results.append(_shown(result, format))
+    if format == "json":
+        print(json.dumps(results[0] if len(paths) == 1 else results, indent=2))
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _shown(result: "Result", format: str) -> dict | None:
+    from neurosbi.report import print_summary, summary_json
+
+    if format == "json":
+        return summary_json(result, folder=result.folder)
+    print_summary(result, folder=result.folder)
+    return None
