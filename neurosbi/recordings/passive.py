@@ -3,7 +3,7 @@
 A cell that does not spike charges like one capacitor: after a step dI the voltage is
 ``V(t) = V_0 + R dI (1 - exp(-t / tau))``, so the asymptote gives the input resistance R, the time
 course gives tau, and C = tau / R. With 1 uF/cm2 of membrane, the area is C in uF. The fit stops
-at the largest deflection, before sag (Ih) pulls the voltage back.
+soon after the largest deflection, before sag (Ih) pulls the voltage back.
 
 Small hyperpolarising steps are preferred, for they open the fewest channels. Responses to the
 same step in several sweeps are averaged before the fit.
@@ -24,8 +24,10 @@ BASELINE = 20.0  # ms of quiet needed before a step
 SETTLE = 100.0  # ms after an earlier step before the baseline counts as quiet
 SMALLEST_DEFLECTION = 1.0  # mV
 SMALL_DEFLECTION = 12.0  # mV: small enough to be called passive
-LARGEST_DEFLECTION = {-1: 30.0, 1: 10.0}  # mV, by the sign of the step
+LARGEST_DEFLECTION = {-1: 25.0, 1: 10.0}  # mV, by the sign of the step
 ARTEFACT = 0.5  # ms after the edge: uncompensated series resistance
+SMOOTHING = 5.0  # ms
+LEAST_FIT = 20.0  # ms
 LEAST_R2 = 0.9
 TAU_RANGE = (0.5, 200.0)  # ms
 RESISTANCE_RANGE = (5.0, 5000.0)  # MOhm
@@ -154,7 +156,7 @@ def _from_database(recording: Recording) -> PassiveProperties | None:
 
 def _responses(recording: Recording) -> list[_Response]:
     """Mean responses to all steps that left the cell silent, one per step of the protocol."""
-    groups: dict[tuple[float, float, int, float], list[tuple[Sweep, CurrentStep]]] = {}
+    groups: dict[tuple[int, int, int, float], list[tuple[Sweep, CurrentStep]]] = {}
     for sweep in recording.sweeps:
         if sweep.problem is not None:
             continue
@@ -163,7 +165,7 @@ def _responses(recording: Recording) -> list[_Response]:
                 key = (
                     round(step.duration),
                     round(step.onset),
-                    round(step.amplitude / max(1.0, 0.02 * abs(step.amplitude))),
+                    round(step.amplitude / 2.0),
                     sweep.dt,
                 )
                 groups.setdefault(key, []).append((sweep, step))
@@ -203,11 +205,13 @@ def _fit_charging(response: _Response) -> _Charging | None:
 
     sign = 1 if response.amplitude > 0 else -1
     dt = response.t[1] - response.t[0]
-    smooth = uniform_filter1d(sign * response.deflection, max(1, round(2.0 / dt)))
-    if not SMALLEST_DEFLECTION <= smooth.max() <= LARGEST_DEFLECTION[sign]:
+    smooth = uniform_filter1d(sign * response.deflection, max(1, round(SMOOTHING / dt)))
+    peak = float(np.percentile(smooth, 95))  # not the maximum: that may be a synaptic potential
+    if not SMALLEST_DEFLECTION <= peak <= LARGEST_DEFLECTION[sign]:
         return None
-    # the end: where the deflection first comes within 2 % of its peak, and as long again
-    end = min(len(smooth), max(2 * int(np.argmax(smooth >= 0.98 * smooth.max())), round(20 / dt)))
+    # fit until the deflection first nears its peak, and as long again
+    reached = int(np.argmax(smooth >= 0.95 * peak))
+    end = min(len(smooth), max(2 * reached, round(LEAST_FIT / dt)))
     first = round(ARTEFACT / dt)
     stride = max(1, (end - first) // _FIT_POINTS)
     t, y = response.t[first:end:stride], sign * response.deflection[first:end:stride]
@@ -218,19 +222,19 @@ def _fit_charging(response: _Response) -> _Charging | None:
         return asymptote - (asymptote - jump) * np.exp(-time / tau)
 
     try:
-        (asymptote, tau, _), _ = curve_fit(
+        best, _ = curve_fit(
             charging,
             t,
             y,
-            p0=(smooth.max(), max(1.0, t[-1] / 5), 0.0),
-            bounds=([0.0, TAU_RANGE[0], -5.0], [60.0, TAU_RANGE[1], smooth.max()]),
+            p0=(peak, max(1.0, t[-1] / 5), 0.0),
+            bounds=([0.0, TAU_RANGE[0], -5.0], [60.0, TAU_RANGE[1], peak]),
         )
-        fitted = charging(t, asymptote, tau, _)
     except (RuntimeError, ValueError):
         return None
+    asymptote, tau, fitted = float(best[0]), float(best[1]), charging(t, *best)
     r2 = 1 - float(np.sum((y - fitted) ** 2) / np.sum((y - y.mean()) ** 2))
     trusted = r2 >= LEAST_R2 and 1.02 * TAU_RANGE[0] < tau < min(0.98 * TAU_RANGE[1], t[-1])
-    return _Charging(sign * float(asymptote), float(tau), r2, response) if trusted else None
+    return _Charging(sign * asymptote, tau, r2, response) if trusted else None
 
 
 def _preferred(fits: list[_Charging]) -> list[_Charging]:

@@ -54,7 +54,7 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
             continue
         around = [j for j in (index - 1, index, index + 1) if 0 <= j < len(segments)]
         if all(_is_flat(smooth[slice(*segments[j])], amplitude, noise, window) for j in around):
-            steps.append(CurrentStep(float(a * dt), float(b * dt), amplitude, holding))
+            steps.append(CurrentStep(round(a * dt, 9), round(b * dt, 9), amplitude, holding))
     return tuple(steps)
 
 
