@@ -55,6 +55,8 @@ class NPEConfig:
         for name in ("transforms", "context", "embedding_hidden"):
             if getattr(self, name) < 1:
                 raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
+        if isinstance(self.hidden, int):
+            raise BadInputError(f"option hidden is a list of layer widths, got {self.hidden}")
         if self.bins < 2 or not self.hidden or min(self.hidden) < 1:
             raise BadInputError("a spline flow needs bins >= 2 and hidden layers of width >= 1")
 

@@ -13,6 +13,8 @@ from neurosbi.errors import BadInputError
 class TrainingConfig:
     """What the loop does; the defaults suit flows on 10^3 to 10^6 simulations.
 
+    Batches hold ``batch_size`` rows, fewer (at least 32) where an epoch would have fewer than
+    ``min_steps`` steps; the learning rate then shrinks with the square root of the batch.
     ``epochs`` is the length of the learning-rate schedule; training may end earlier by
     ``patience`` (epochs without a better validation loss) or ``max_minutes``. Validation uses
     ``validation_fraction`` of the rows, at most ``max_validation``, all of them each epoch.
@@ -25,6 +27,7 @@ class TrainingConfig:
 
     epochs: int = 40
     batch_size: int = 512
+    min_steps: int = 40
     learning_rate: float = 2e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_fraction: float = 0.05
@@ -47,6 +50,7 @@ class TrainingConfig:
         positive = (
             "epochs",
             "batch_size",
+            "min_steps",
             "learning_rate",
             "gradient_clip",
             "max_validation",
