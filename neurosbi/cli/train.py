@@ -39,7 +39,7 @@ def train(
         str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the simulations. [default: 40]")
+        int | None, typer.Option(min=1, help="Passes over the simulations. [default: 30]")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Simulations per step. [default: the method's]")

@@ -43,8 +43,8 @@ from neurosbi.training import TrainingConfig, TrainingResult, fit
 class NPEConfig:
     """Size of the flow and of the embedding, and how to train them."""
 
-    transforms: int = 3
-    hidden: tuple[int, ...] = (96, 96)
+    transforms: int = 5
+    hidden: tuple[int, ...] = (64, 64)
     bins: int = 8
     context: int = 48
     embedding_hidden: int = 96

@@ -25,10 +25,10 @@ class TrainingConfig:
     ``autocast`` (bfloat16) and ``compile`` act on GPUs only.
     """
 
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 512
     min_steps: int = 40
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-2
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
@@ -36,7 +36,7 @@ class TrainingConfig:
     ema_decay: float = 0.0
     validation_fraction: float = 0.1
     max_validation: int = 20_000
-    patience: int = 15
+    patience: int = 12
     max_minutes: float | None = None
     memory_gb: float = 2.0
     shuffle_rows: int | None = None
