@@ -10,7 +10,7 @@ import typer
 
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
-_VERBS = ("fit", "simulators", "simulate", "train", "report", "doctor")
+_VERBS = ("fit", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
 # typer may ship its own copy of click: this is the class it really raises
 _UsageError: Any = typer.BadParameter.__mro__[1]

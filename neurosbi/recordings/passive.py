@@ -9,7 +9,7 @@ Small hyperpolarising steps are preferred, for they open the fewest channels. Re
 same step in several sweeps are averaged before the fit.
 """
 
-__all__ = ["PassiveProperties", "estimate_passive", "rheobase"]
+__all__ = ["PassiveProperties", "estimate_passive", "resting_potential", "rheobase"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def estimate_passive(recording: Recording) -> PassiveProperties | None:
         resistance = 1e3 * float(np.sum(weight * current * asymptote) / np.sum(weight * current**2))
         tau = float(np.median([f.tau for f in fits]))
         sweeps = tuple(sorted({n for f in fits for n in f.response.sweeps}))
-        rest = _resting_potential(recording)
+        rest = _median_rest(recording)
         if RESISTANCE_RANGE[0] <= resistance <= RESISTANCE_RANGE[1] and rest is not None:
             return _properties(
                 recording,
@@ -115,6 +115,13 @@ def rheobase(recording: Recording) -> float | None:
     ]
     stored = recording.metadata.get("database", {}).get("rheobase_pA")
     return min([*spiking, *([stored] if stored else [])], default=None)
+
+
+def resting_potential(sweep: Sweep) -> float | None:
+    """Median voltage before the first step (mV), None if less than 2 ms of it were recorded."""
+    end = round(sweep.steps[0].onset / sweep.dt) if sweep.steps else 0
+    before = sweep.voltage[sweep.usable_from : end]
+    return float(np.median(before)) if len(before) * sweep.dt >= 2.0 else None
 
 
 def _properties(
@@ -144,7 +151,7 @@ def _properties(
 def _from_database(recording: Recording) -> PassiveProperties | None:
     values: Mapping[str, float] = recording.metadata.get("database", {})
     resistance, tau = values.get("input_resistance_MOhm"), values.get("tau_ms")
-    rest = _resting_potential(recording)
+    rest = _median_rest(recording)
     if rest is None and "v_rest_mV" in values:
         rest = values["v_rest_mV"] + recording.junction_potential
     if not resistance or not tau or rest is None or resistance <= 0 or tau <= 0:
@@ -244,16 +251,10 @@ def _preferred(fits: list[_Charging]) -> list[_Charging]:
     return [f for f in fits if abs(f.asymptote) <= SMALL_DEFLECTION] or fits
 
 
-def _resting_potential(recording: Recording) -> float | None:
+def _median_rest(recording: Recording) -> float | None:
     """Median over sweeps of the voltage before the first step (mV)."""
-    rests = [r for s in recording.sweeps if s.problem is None and (r := _rest(s)) is not None]
+    rests = [r for s in recording.sweeps if s.problem is None and (r := resting_potential(s)) is not None]
     return float(np.median(rests)) if rests else None
-
-
-def _rest(sweep: Sweep) -> float | None:
-    end = round(sweep.steps[0].onset / sweep.dt) if sweep.steps else 0
-    before = sweep.voltage[sweep.usable_from : end]
-    return float(np.median(before)) if len(before) * sweep.dt >= 2.0 else None
 
 
 def _sign(fits: list[_Charging]) -> str:
