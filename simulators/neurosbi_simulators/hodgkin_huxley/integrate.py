@@ -194,7 +194,7 @@ def simulate_block(
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
-    t0 = 0
+    t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         if noisy:
             fill_noise(block, keys, t0)
@@ -238,7 +238,7 @@ def measure_block(
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
-    t0 = 0
+    t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         n = min(TILE, n_steps - t0)
         for j in range(TILE):
