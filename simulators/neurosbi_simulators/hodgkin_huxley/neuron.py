@@ -99,7 +99,9 @@ class PointNeuron(Simulator):
                     f"{self.name}: {setting.name} is {value!r}, but it must be a number in "
                     f"{setting.unit}, for example {setting.default:g}"
                 )
-            if setting.name in NEVER_NEGATIVE and value < 0 or setting.name == "C_m" and value == 0:
+            if (setting.name in NEVER_NEGATIVE and value < 0) or (
+                setting.name == "C_m" and value == 0
+            ):
                 raise BadInputError(
                     f"{self.name}: {setting.name} is {value:g} {setting.unit}, but it cannot be "
                     f"negative{' or zero' if setting.name == 'C_m' else ''}"

@@ -105,7 +105,12 @@ def test_bad_settings(model_class, settings, words):
 
 @pytest.mark.parametrize(
     ("settings", "word"),
-    [({"C_m": 0.0}, "C_m"), ({"C_m": -1.0}, "C_m"), ({"g_CaT": -0.1}, "g_CaT"), ({"area": 2.0}, "area")],
+    [
+        ({"C_m": 0.0}, "C_m"),
+        ({"C_m": -1.0}, "C_m"),
+        ({"g_CaT": -0.1}, "g_CaT"),
+        ({"area": 2.0}, "area"),
+    ],
 )
 def test_bad_settings_of_the_density_model(settings, word):
     refuse((word, "cm2"), lambda: HodgkinHuxley(**settings))

@@ -31,7 +31,9 @@ def test_reference_values_at_20_ms(dt, expected):
     assert v_at(HodgkinHuxley, 20.0, dt, start=-70.0) == pytest.approx(expected, abs=digits)
 
 
-@pytest.mark.parametrize(("model_class", "time"), [(HodgkinHuxley, 20.0), (CorticalHodgkinHuxley, 20.0)])
+@pytest.mark.parametrize(
+    ("model_class", "time"), [(HodgkinHuxley, 20.0), (CorticalHodgkinHuxley, 20.0)]
+)
 def test_errors_fall_with_the_square_of_dt(model_class, time):
     steps = (0.04, 0.02, 0.01, 0.005)
     v = np.array([v_at(model_class, time, dt, start=-70.0) for dt in steps])

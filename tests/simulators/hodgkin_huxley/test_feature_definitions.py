@@ -14,7 +14,8 @@ SETS = ("moments-13", "cortical-23", "spikes", "default")
 
 def dataset(v, *, dt, onset, offset):
     return xr.Dataset(
-        {"v": (("sim", "time"), np.atleast_2d(v))}, attrs={"dt": dt, "onset": onset, "offset": offset}
+        {"v": (("sim", "time"), np.atleast_2d(v))},
+        attrs={"dt": dt, "onset": onset, "offset": offset},
     )
 
 

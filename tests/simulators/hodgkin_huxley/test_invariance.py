@@ -36,15 +36,14 @@ def test_batch_size_start_threads_and_order(precision):
     same(model.simulate(theta[100:], seed=9, start=100).x, whole.x[100:])
     same(model.simulate(theta[7:8], seed=9, start=7).x, whole.x[7:8])
     pieces = [
-        model.simulate(theta[a:b], seed=9, start=a).x for a, b in ((0, 1), (1, 64), (64, 129), (129, 150))
+        model.simulate(theta[a:b], seed=9, start=a).x
+        for a, b in ((0, 1), (1, 64), (64, 129), (129, 150))
     ]
     same(np.concatenate(pieces), whole.x)
     longer = model.sample_prior(150, seed=0, start=0)
     same(model.simulate(longer, seed=9).status, whole.status)
     assert not np.array_equal(model.simulate(theta, seed=10).x, whole.x, equal_nan=True)
-    assert not np.array_equal(
-        model.simulate(theta, seed=9, start=1).x, whole.x, equal_nan=True
-    )
+    assert not np.array_equal(model.simulate(theta, seed=9, start=1).x, whole.x, equal_nan=True)
 
 
 @pytest.mark.parametrize("model_class", MODELS)
@@ -57,7 +56,9 @@ def test_steps_of_different_length_in_one_batch(model_class):
     batch = family.sample(130, seed=6)
     together = model.simulate(theta, stimulus=batch, seed=2)
     alone = [
-        model.simulate(theta[i : i + 1], stimulus=family.stimulus(batch.values[i]), seed=2, start=i).x
+        model.simulate(
+            theta[i : i + 1], stimulus=family.stimulus(batch.values[i]), seed=2, start=i
+        ).x
         for i in range(130)
     ]
     same(together.x, np.concatenate(alone))

@@ -11,7 +11,8 @@ from neurosbi_simulators.hodgkin_huxley.integrate import fill_noise, integrate_t
 from neurosbi_simulators.numerics.jit import FASTMATH
 
 pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64"), reason="the mnemonics counted are those of x86-64"
+    platform.machine() not in ("x86_64", "AMD64"),
+    reason="the mnemonics counted are those of x86-64",
 )
 compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
 ARITHMETIC = r"v?(?:mul|add|sub|div|fn?m(?:add|sub)\d*)"
@@ -56,5 +57,5 @@ def test_noise_is_vectorised():
     block = np.ones(rows.N_ROWS * rows.LANES, dtype=np.float32)
     one_tile_of_noise(block, np.ones((2, rows.LANES), dtype=np.uint32))
     packed, scalar = counts(one_tile_of_noise, one_tile_of_noise.signatures[-1], np.float32)
-    assert packed > 50
+    assert packed > 25
     assert packed > 10 * scalar

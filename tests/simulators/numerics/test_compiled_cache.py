@@ -39,7 +39,9 @@ def package(tmp_path):
     """A copy of the shared numerics with a caller and its callee beside them."""
     source = Path(neurosbi_simulators.__file__).parent
     copy = tmp_path / "neurosbi_simulators"
-    shutil.copytree(source / "numerics", copy / "numerics", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        source / "numerics", copy / "numerics", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(source / "__init__.py", copy)
     (copy / "probe_caller.py").write_text(CALLER)
     (copy / "probe_callee.py").write_text(CALLEE.format(factor=2.0))
