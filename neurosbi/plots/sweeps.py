@@ -81,9 +81,7 @@ def _label(voltage: Axes, current: Axes, unit: str) -> None:
     voltage.margins(x=0.01)
 
 
-def _title(
-    axes: Axes, recording: Recording, sweeps: Sequence[Sweep], chosen: Sweep | None
-) -> None:
+def _title(axes: Axes, recording: Recording, sweeps: Sequence[Sweep], chosen: Sweep | None) -> None:
     n = len(sweeps)
     text = f"{recording.name}: {n} sweep{'s' if n != 1 else ''}"
     axes.set_title(text, loc="left", color=RECORDING)
@@ -126,7 +124,9 @@ def _spike_counts(axes: Axes, sweeps: Sequence[Sweep], chosen: Sweep | None) -> 
                 fontsize=8.5,
             )
     durations = sorted({round(s.test_step.duration) for s in sweeps if s.test_step is not None})
-    lasting = f"{durations[0]:g} ms" if len(durations) == 1 else f"{durations[0]}-{durations[-1]} ms"
+    lasting = (
+        f"{durations[0]:g} ms" if len(durations) == 1 else f"{durations[0]}-{durations[-1]} ms"
+    )
     axes.set_title("spikes in the test step", loc="left", color=RECORDING)
     axes.set_xlabel("step amplitude (pA)")
     axes.set_ylabel(f"spikes in {lasting}")

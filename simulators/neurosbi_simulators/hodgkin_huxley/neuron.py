@@ -489,7 +489,9 @@ def _cut_waveform(sweep: Sweep) -> _Cut:
             f"sweep {sweep.number} has no step, and its current already flows at the start; "
             f"{SHORTEST_REST:.0f} ms of constant current before it are needed"
         )
-    return _Cut(voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",))
+    return _Cut(
+        voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",)
+    )
 
 
 def _check_voltage(number: int, voltage: np.ndarray) -> None:
