@@ -2,6 +2,7 @@
 
 from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
+from neurosbi.checks.selection import producible_features
 from neurosbi.checks.spread import feature_spread
 from neurosbi.checks.verdict import LEVELS, Reason, Verdict, judge, verdict_of
 
@@ -16,5 +17,6 @@ __all__ = [
     "judge",
     "predictive_check",
     "prior_predictive_check",
+    "producible_features",
     "verdict_of",
 ]

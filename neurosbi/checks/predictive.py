@@ -16,7 +16,7 @@ distance relative to the prior spread is our choice of discrepancy.
 __all__ = ["PredictiveCheck", "compare_predictive", "predictive_check"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,16 @@ class PredictiveCheck:
     prior_defined: np.ndarray
     median: np.ndarray
     interval: np.ndarray
+
+    def only(self, kept: np.ndarray) -> "PredictiveCheck":
+        """The same check of the features ``kept`` [feature] alone."""
+        columns = {
+            f.name: getattr(self, f.name)[..., kept]
+            for f in fields(self)
+            if f.name not in ("features", "status", "traces")
+        }
+        features = tuple(f for f, k in zip(self.features, kept, strict=True) if k)
+        return replace(self, features=features, **columns)
 
     @property
     def valid(self) -> np.ndarray:

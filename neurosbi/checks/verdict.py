@@ -18,13 +18,16 @@ less; between ``FEWEST_VALID`` and ``MOST_VALID`` of the draws are valid; the ra
 above ``HARDLY_BETTER``; any feature is not reproduced; fewer than half of the predictions agree on
 whether a feature is defined.
 
+Features that were left out of the fit (see `selection`) do not enter these rules. Leaving out any
+is a reason for caution; leaving out more than ``MOST_LEFT_OUT`` of them, not to use the posterior.
+
 **trust** otherwise. Further checks (calibration, misspecification) add `Reason` objects of their
 own; the worst level among all reasons is the verdict.
 """
 
 __all__ = ["LEVELS", "Level", "Reason", "Verdict", "judge", "verdict_of"]
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +52,8 @@ WORSE_THAN_PRIOR = 1.0
 HARDLY_BETTER = 0.6
 MOST_MISSED = 0.5
 NO_AGREEMENT = 0.05
+# With half of what was measured out of reach, the model is one of another kind of cell.
+MOST_LEFT_OUT = 0.5
 
 _OPENINGS = {
     "trust": "This posterior can be trusted as far as it was checked",
@@ -87,10 +92,19 @@ def judge(
     predictive: PredictiveCheck,
     prior_predictive: PriorPredictiveCheck,
     *,
+    left_out: Sequence[str] = (),
     further: Iterable[Reason] = (),
 ) -> Verdict:
-    """The verdict by the rules above, with the reasons of ``further`` checks added."""
-    reasons = [*_reach(prior_predictive), *_predictions(predictive), *further]
+    """The verdict by the rules above, with the reasons of ``further`` checks added.
+
+    Both checks are those of the features that were used; ``left_out`` describes the others.
+    """
+    reasons = [
+        *_left_out(left_out, len(predictive.features)),
+        *_reach(prior_predictive),
+        *_predictions(predictive),
+        *further,
+    ]
     return verdict_of(reasons, otherwise=_all_well(predictive))
 
 
@@ -100,6 +114,16 @@ def verdict_of(reasons: Iterable[Reason], *, otherwise: str) -> Verdict:
     if not ordered or ordered[0].level == "trust":
         return Verdict("trust", (otherwise, *(r.sentence for r in ordered)))
     return Verdict(ordered[0].level, tuple(r.sentence for r in ordered if r.level != "trust"))
+
+
+def _left_out(described: Sequence[str], used: int) -> Iterator[Reason]:
+    if described:
+        share = len(described) / (len(described) + used)
+        yield Reason(
+            "do not use" if share > MOST_LEFT_OUT else "caution",
+            f"left out of the fit, because the model cannot produce {'them' if len(described) > 1 else 'it'} "
+            f"together with the other features: {'; '.join(described)}",
+        )
 
 
 def _reach(check: PriorPredictiveCheck) -> Iterator[Reason]:

@@ -39,7 +39,7 @@ def train(
         str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the simulations. [default: 40]")
+        int | None, typer.Option(min=1, help="Passes over the simulations. [default: 20]")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Simulations per step. [default: the method's]")
@@ -51,7 +51,7 @@ def train(
         float | None, typer.Option(help="Stop after so many minutes and keep the best network.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. [default: all cores, at most 4]")
+        int | None, typer.Option(min=1, help="CPU threads. [default: 1, more are rarely faster]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and shuffling.")] = 0,
     existing: Annotated[

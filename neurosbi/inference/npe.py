@@ -47,8 +47,8 @@ class NPEConfig:
     features, so that a feature the model cannot produce can be left out of a fit later.
     """
 
-    transforms: int = 3
-    hidden: tuple[int, ...] = (96, 96)
+    transforms: int = 5
+    hidden: tuple[int, ...] = (64, 64)
     bins: int = 8
     context: int = 48
     embedding_hidden: int = 96
@@ -62,6 +62,8 @@ class NPEConfig:
                 raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.withheld <= 1:
             raise BadInputError(f"option withheld is a share from 0 to 1, got {self.withheld}")
+        if isinstance(self.hidden, int):
+            raise BadInputError(f"option hidden is a list of layer widths, got {self.hidden}")
         if self.bins < 2 or not self.hidden or min(self.hidden) < 1:
             raise BadInputError("a spline flow needs bins >= 2 and hidden layers of width >= 1")
 

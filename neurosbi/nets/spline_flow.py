@@ -47,8 +47,8 @@ class SplineFlow(nn.Module):
         dim: int,
         context: int,
         *,
-        transforms: int = 3,
-        hidden: Sequence[int] = (96, 96),
+        transforms: int = 5,
+        hidden: Sequence[int] = (64, 64),
         bins: int = 8,
     ) -> None:
         super().__init__()

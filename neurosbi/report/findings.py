@@ -33,7 +33,11 @@ class Findings:
     @cached_property
     def feature_table(self) -> pd.DataFrame:
         """The predictions, one row per feature; see `neurosbi.report.summary.feature_table`."""
-        return feature_table(self.predictive, self.prior_predictive)
+        return feature_table(
+            self.predictive,
+            self.prior_predictive,
+            left_out=self.stored.verdict.get("left_out", ()),
+        )
 
     @property
     def sentences(self) -> tuple[str, ...]:

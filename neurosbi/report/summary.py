@@ -59,8 +59,10 @@ def parameter_table(parameters: Sequence[Parameter], theta: np.ndarray) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def feature_table(predictive: PredictiveCheck, prior: PriorPredictiveCheck) -> pd.DataFrame:
-    """One row per feature.
+def feature_table(
+    predictive: PredictiveCheck, prior: PriorPredictiveCheck, *, left_out: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row per feature; ``left_out`` are the names of those the fit did not use.
 
     Columns: feature, unit, observed, predicted_median, predicted_q5, predicted_q95, prior_low,
     prior_high (the range of `PriorPredictiveCheck`), distance and prior_distance (in prior
@@ -71,6 +73,8 @@ def feature_table(predictive: PredictiveCheck, prior: PriorPredictiveCheck) -> p
         remarks = [predictive.remarks[i]]
         if prior.outside[i]:
             remarks.insert(0, "outside what the model can produce")
+        if feature.name in left_out:
+            remarks.insert(0, "left out of the fit")
         if predictive.robust[i]:
             remarks.append("spread from the interquartile range, because of extreme simulations")
         rows.append(

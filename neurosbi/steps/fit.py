@@ -39,7 +39,7 @@ RESULTS = Path("neurosbi-results")
 SIMULATIONS = 100_000
 SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
-_PRIOR = 2_000  # prior draws simulated at the recorded stimulus
+_PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
 
 
@@ -323,15 +323,11 @@ def _infer(
     show: bool,
 ) -> Result:
     """Posterior samples, predictive checks and the verdict."""
-    from neurosbi.checks import predictive_check
+    from neurosbi.checks import predictive_check, producible_features
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
-    with timer("sampling"):
-        posterior = net.posterior(observation.x, observation.stimulus)
-        theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
-        log_prob = posterior.log_prob(theta)
-    with timer("predictive checks"):
+    with timer("prior simulations"):
         prior_theta = simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
         prior = simulator.simulate(
             prior_theta,
@@ -339,6 +335,16 @@ def _infer(
             seed=derive_seed(seed, "prior check"),
             threads=threads,
         )
+    with timer("sampling"):
+        given = None
+        if net.card.get("withheld"):
+            given = producible_features(
+                simulator.feature_set, observation.x, prior_x=prior.x, prior_status=prior.status
+            )
+        posterior = net.posterior(observation.x, observation.stimulus, given)
+        theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
+        log_prob = posterior.log_prob(theta)
+    with timer("predictive checks"):
         check = predictive_check(
             simulator,
             observation,
@@ -358,6 +364,7 @@ def _infer(
         prior_theta=prior_theta,
         prior_x=prior.x,
         prior_status=prior.status,
+        given=given,
         seed=seed,
         recording={
             "name": plan.recording.name,

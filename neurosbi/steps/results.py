@@ -133,6 +133,7 @@ def assemble_result(
     history: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     seconds: Mapping[str, float] | None = None,
     papers: Sequence[str] = (),
+    given: np.ndarray | None = None,
     further: Iterable[Reason] = (),
     true_theta: np.ndarray | None = None,
 ) -> Result:
@@ -142,7 +143,8 @@ def assemble_result(
     `predictive_check`; ``prior_theta``, ``prior_x``, ``prior_status`` [sim, ...] are prior
     simulations at the observed stimulus. ``recording`` (name, path, format, junction_potential,
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
-    ``papers`` are to be cited besides the simulator's; ``further`` adds reasons to the verdict.
+    ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
+    posterior is conditioned on (None: all); ``further`` adds reasons to the verdict.
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -160,7 +162,18 @@ def assemble_result(
     prior_predictive = prior_predictive_check(
         features, observation.x, prior_x=prior_x, prior_status=prior_status
     )
-    verdict = judge(predictive, prior_predictive, further=further)
+    kept = np.ones(len(features), dtype=bool) if given is None else np.asarray(given, dtype=bool)
+    verdict = judge(
+        predictive.only(kept),
+        prior_predictive_check(
+            [f for f, k in zip(features, kept, strict=True) if k],
+            observation.x[kept],
+            prior_x=np.asarray(prior_x)[:, kept],
+            prior_status=prior_status,
+        ),
+        left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
+        further=further,
+    )
     stored = StoredResult(
         parameters=tuple(simulator.parameters),
         features=tuple(features),
@@ -186,7 +199,11 @@ def assemble_result(
         },
         config=dict(config),
         versions=_versions(),
-        verdict={"level": verdict.level, "reasons": list(verdict.reasons)},
+        verdict={
+            "level": verdict.level,
+            "reasons": list(verdict.reasons),
+            "left_out": [f.name for f, k in zip(features, kept, strict=True) if not k],
+        },
         seconds=dict(seconds or {}),
         true_theta=true_theta,
     )

@@ -22,6 +22,7 @@ from neurosbi.seeds import derive_seed
 from neurosbi.training.config import TrainingConfig
 
 _ROWS_AT_ONCE = 65_536
+_SMALLEST_BATCH = 32
 
 
 class RowSource(Protocol):
@@ -69,7 +70,8 @@ class Batches:
         self.held_out = np.zeros(n, dtype=bool)
         self.held_out[order[:n_validation]] = True
         self.n_train, self.n_validation = n - n_validation, n_validation
-        self.batch_size = min(config.batch_size, self.n_train)
+        wanted = max(_SMALLEST_BATCH, self.n_train // config.min_steps)
+        self.batch_size = min(config.batch_size, wanted, self.n_train)
         self.steps = self.n_train // self.batch_size
         head = source.read(0, min(n, 64))
         row_bytes = sum(c.nbytes for c in head) / len(head[0])

@@ -9,8 +9,6 @@ import torch
 
 from neurosbi.errors import BadInputError, MissingResourceError
 
-_MOST_THREADS = 4  # small networks do not gain from more
-
 
 def resolve_device(device: str) -> torch.device:
     """``auto`` (a GPU where there is one), ``cpu`` or ``cuda[:n]``.
@@ -36,9 +34,9 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def thread_limit(threads: int | None) -> Iterator[int]:
-    """Run a block with ``threads`` CPU threads (None: torch's choice, at most 4)."""
+    """Run a block with ``threads`` CPU threads (None: 1, see `TrainingConfig`)."""
     before = torch.get_num_threads()
-    chosen = threads or min(before, _MOST_THREADS)
+    chosen = threads or 1
     torch.set_num_threads(chosen)
     try:
         yield chosen

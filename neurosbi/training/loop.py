@@ -125,10 +125,12 @@ class _Run:
             if config.autocast and on_gpu
             else nullcontext
         )
+        # noise of the gradient per unit of learning: the same as with the batches asked for
+        self.peak_rate = config.learning_rate * math.sqrt(batches.batch_size / config.batch_size)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
-            lr=config.learning_rate,
+            lr=self.peak_rate,
             weight_decay=config.weight_decay,
             fused=device.type in ("cpu", "cuda"),
         )
@@ -215,11 +217,11 @@ class _Run:
         done = self.epoch * self.batches.steps + self.step
         warm = max(1.0, config.warmup_fraction * total)
         if done < warm:
-            return config.learning_rate * (done + 1) / (warm + 1)
+            return self.peak_rate * (done + 1) / (warm + 1)
         if config.schedule == "constant":
-            return config.learning_rate
+            return self.peak_rate
         angle = math.pi * min(1.0, (done - warm) / max(1.0, total - warm))
-        return config.learning_rate * 0.5 * (1 + math.cos(angle))
+        return self.peak_rate * 0.5 * (1 + math.cos(angle))
 
     def _close_epoch(self, before: float, began: float) -> EpochRecord:
         sum_loss, used, skipped = self.totals.tolist()  # the epoch's one read-back

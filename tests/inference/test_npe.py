@@ -17,6 +17,7 @@ from neurosbi.inference.methods import method_config
 QUICK = {
     "epochs": 15,
     "batch_size": 256,
+    "min_steps": 20,
     "learning_rate": 3e-3,
     "hidden": (48, 48),
     "transforms": 2,

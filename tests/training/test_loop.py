@@ -299,3 +299,10 @@ def test_gpu_training_reaches_the_same_loss():
     config = TrainingConfig(epochs=60, batch_size=32, learning_rate=0.02, patience=60)
     result = fit(new_line(), line_data(2000), config, seed=1, device="cuda", progress=False)
     assert 0.008 < result.best_loss < 0.0125
+
+
+def test_small_sets_get_smaller_batches_and_a_smaller_rate():
+    config = TrainingConfig(epochs=1, batch_size=512, learning_rate=0.01, schedule="constant")
+    result = fit(new_line(), line_data(1000), config, seed=0, device="cpu", progress=False)
+    # 900 rows in batches of 32 instead of 512
+    assert result.history[0].learning_rate == pytest.approx(0.01 * (32 / 512) ** 0.5)

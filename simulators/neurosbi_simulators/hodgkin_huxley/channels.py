@@ -2,7 +2,8 @@
 
 A function advances the gates of its channel by one step, for all lanes of a block, from the NEW
 voltage and then adds its conductance g and g*E to the rows from which the next voltage step is
-made (staggered exponential Euler, second order in dt). Units: mV and ms.
+made (staggered exponential Euler, second order in dt; only CaT, whose activation follows V
+without delay, adds a small error of first order). Units: mV and ms.
 
 Gates relax as x <- x_inf + (x - x_inf) exp(-dt r), with x_inf = a/(a+b) and r = a + b for
 opening and closing rates a, b. Rates are kept as fractions so that one division gives both. With

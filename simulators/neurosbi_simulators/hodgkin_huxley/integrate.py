@@ -30,6 +30,7 @@ from neurosbi_simulators.hodgkin_huxley.layout import (
     N_ROWS,
     P_AMP,
     P_DTC,
+    P_END,
     P_HOLD,
     P_NOISE,
     P_OFF,
@@ -50,7 +51,6 @@ from neurosbi_simulators.numerics.gaussian import normal_pair
 from neurosbi_simulators.numerics.spikes import (
     LAST_PEAK,
     RING,
-    finish_lane,
     grid_stride,
 )
 
@@ -194,7 +194,7 @@ def simulate_block(
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
-    t0 = 0
+    t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         if noisy:
             fill_noise(block, keys, t0)
@@ -209,7 +209,6 @@ def simulate_block(
                     for i in range(LANES):
                         traces[i, (t0 + j) // stride] = block[(TILE_V + j) * LANES + i]
         t0 += TILE
-    _finish(block, spikes, n_steps, ring, grid, dt)
 
 
 @entry
@@ -233,12 +232,13 @@ def measure_block(
         block[V * LANES + i] = traces[i, 0]
         block[P_ON * LANES + i] = on[i]
         block[P_OFF * LANES + i] = off[i]
+        block[P_END * LANES + i] = n_steps
     begin_features(block, moments, spikes)
     lag_sums[:] = 0.0
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
-    t0 = 0
+    t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         n = min(TILE, n_steps - t0)
         for j in range(TILE):
@@ -249,7 +249,6 @@ def measure_block(
         if len(lag_steps) > 0:
             accumulate_lags(block, history, moments[ORIGIN], lag_sums, lag_steps, t0, work, real)
         t0 += TILE
-    _finish(block, spikes, n_steps, ring, grid, dt)
 
 
 @kernel
@@ -262,11 +261,3 @@ def _onsets(block):
         first_on = min(first_on, on)
         last_on = max(last_on, on)
     return first_on, last_on
-
-
-@kernel
-def _finish(block, spikes, n_steps, ring, grid, dt):
-    for i in range(LANES):
-        on = float(block[P_ON * LANES + i])
-        off = float(block[P_OFF * LANES + i])
-        finish_lane(spikes, i, n_steps, on, off, ring, LANES, grid, dt)

@@ -32,11 +32,12 @@ TILE = 32  # steps; even, because noise comes in pairs
     P_HOLD,  # holding current
     P_ON,  # first step of the stimulus
     P_OFF,  # first step after it
-) = range(16, 36)
-N_PARAMETER_ROWS = 20
+    P_END,  # number of steps of this lane
+) = range(16, 37)
+N_PARAMETER_ROWS = 21
 FIRST_PARAMETER = 16
 # -- work rows of one tile
-TILE_V = 36  # TILE rows of voltage
+TILE_V = 37  # TILE rows of voltage
 TILE_NOISE = TILE_V + TILE
 # -- rows of partial sums, kept in the working precision for one tile
 SUM_1, SUM_2, SUM_3, SUM_4, SUM_5, TOP, BOTTOM, REST_SUM, REST_SQ, REST_ALL = range(

@@ -46,6 +46,8 @@ FINEST_DT = 0.02  # ms; faster recordings are averaged down to about this
 LONGEST_STEP = 1500.0  # ms; longer steps are analysed up to here
 LONGEST_REST = 200.0  # ms before a step that are used
 SHORTEST_REST = 20.0  # ms
+MOST_STEPS = 16_000_000  # step numbers are kept exactly in single precision up to here
+NEVER_NEGATIVE = ("C_m", "g_CaL", "g_CaT", "noise")
 TINY_CONDUCTANCE = 1e-9  # keeps V_inf defined where every conductance is zero
 
 COMMON_SETTINGS = (
@@ -69,6 +71,7 @@ class PointNeuron(Simulator):
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)
+        self._check_numbers()
         dt = self.settings["dt"]
         if not isinstance(dt, (int, float)) or not 0 < dt <= COARSEST_DT:
             raise BadInputError(
@@ -81,10 +84,28 @@ class PointNeuron(Simulator):
                 f"{self.settings['precision']!r}"
             )
         start = self.settings["initial_voltage"]
-        if start != "rest" and not isinstance(start, (int, float)):
+        if start != "rest" and not (isinstance(start, (int, float)) and np.isfinite(start)):
             raise BadInputError(
                 f"{self.name}: initial_voltage is a number in mV or 'rest', not {start!r}"
             )
+
+    def _check_numbers(self) -> None:
+        for setting in self.setting_table:
+            value = self.settings[setting.name]
+            if not isinstance(setting.default, float):
+                continue
+            if not isinstance(value, (int, float)) or not np.isfinite(value):
+                raise BadInputError(
+                    f"{self.name}: {setting.name} is {value!r}, but it must be a number in "
+                    f"{setting.unit}, for example {setting.default:g}"
+                )
+            if (setting.name in NEVER_NEGATIVE and value < 0) or (
+                setting.name == "C_m" and value == 0
+            ):
+                raise BadInputError(
+                    f"{self.name}: {setting.name} is {value:g} {setting.unit}, but it cannot be "
+                    f"negative{' or zero' if setting.name == 'C_m' else ''}"
+                )
 
     @property
     def dt(self) -> float:
@@ -123,6 +144,8 @@ class PointNeuron(Simulator):
     ) -> SimulationBatch:
         """Features and status; see `Simulator.simulate`."""
         theta = self.check_theta(theta)
+        if len(theta) == 0:
+            return SimulationBatch(np.empty((0, len(self.feature_set))), np.empty(0, dtype=np.int8))
         drive = _Drive.of(self, stimulus, len(theta))
         run = self._run(theta, drive, seed=seed, start=start, threads=threads)
         x = self._features(run, drive)
@@ -340,7 +363,11 @@ class _Run:
 
 
 class _Drive:
-    """The stimulus of every simulation in steps of dt: arrays [sim], or one shared waveform."""
+    """The stimulus of every simulation in steps of dt: arrays [sim], or one shared waveform.
+
+    The current that flows before the onset is the holding current, also of a waveform, so that a
+    start from rest is a start from the rest under that current.
+    """
 
     def __init__(self, *, on, off, steps, amplitude, holding, shared: Stimulus | None) -> None:
         self.on, self.off, self.steps = on, off, steps
@@ -367,7 +394,7 @@ class _Drive:
                     round(s.offset / dt),
                     round(s.total / dt),
                     s.amplitude if s.is_step else 0.0,
-                    s.holding if s.is_step else 0.0,
+                    _baseline(s),
                 )
                 for s in stimuli
             ]
@@ -375,6 +402,11 @@ class _Drive:
         columns = np.broadcast_to(columns, (n, 5))
         if n and np.any(columns[:, 1] <= columns[:, 0]):
             raise BadInputError(f"a stimulus is shorter than one time step of {dt} ms")
+        if n and np.any(columns[:, 2] > MOST_STEPS):
+            raise BadInputError(
+                f"a stimulus of {columns[:, 2].max() * dt:.0f} ms is longer than "
+                f"{MOST_STEPS:,} time steps of {dt} ms; cut it"
+            )
         whole = columns[:, :3].astype(np.int64)
         return cls(
             on=whole[:, 0],
@@ -389,12 +421,22 @@ class _Drive:
         return {
             rows.P_ON: self.on,
             rows.P_OFF: self.off,
+            rows.P_END: self.steps,
             rows.P_AMP: self.amplitude,
             rows.P_HOLD: self.holding,
         }
 
     def wave(self, dt: float) -> np.ndarray:
-        return np.zeros(1) if self.shared is None else self.shared.sampled(dt)
+        if self.shared is None:
+            return np.zeros(1)
+        return self.shared.sampled(dt) - _baseline(self.shared)
+
+
+def _baseline(stimulus: Stimulus) -> float:
+    """The current that flows before the stimulus begins."""
+    if stimulus.current is None or stimulus.onset == 0:
+        return stimulus.holding
+    return stimulus.holding + float(stimulus.current[0])
 
 
 class _Cut:

@@ -12,6 +12,7 @@ import math
 from neurosbi_simulators.hodgkin_huxley.layout import (
     BOTTOM,
     LANES,
+    P_END,
     P_OFF,
     P_ON,
     REST_ALL,
@@ -27,7 +28,14 @@ from neurosbi_simulators.hodgkin_huxley.layout import (
     TOP,
 )
 from neurosbi_simulators.numerics import kernel
-from neurosbi_simulators.numerics.spikes import LEVEL, PHASE, PREVIOUS, RING, scan_lane
+from neurosbi_simulators.numerics.spikes import (
+    LEVEL,
+    PHASE,
+    PREVIOUS,
+    RING,
+    finish_lane,
+    scan_lane,
+)
 
 # rows of ``moments`` [row, lane], float64
 ORIGIN, COUNT, POWER_1, POWER_2, POWER_3, POWER_4, POWER_5 = range(7)
@@ -42,7 +50,9 @@ def accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, stri
     """Account for the samples of steps ``t0 .. t0+n`` of all lanes.
 
     ``n`` is TILE except in the last tile. The vector loops always take whole tiles: what lies
-    behind the end also lies behind every lane's offset and is masked out.
+    behind a lane's end also lies behind its offset and is masked out. Lanes of one block may end
+    at different steps; nothing behind its own end counts for a lane, so that its features do not
+    depend on the company it is simulated in.
     """
     for j in range(n):
         if (t0 + j) % stride == 0:
@@ -56,14 +66,25 @@ def accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, stri
     else:
         _extremes(block, real)
     for i in range(LANES):
+        left = int(block[P_END * LANES + i]) - t0
+        if left <= 0:
+            continue
+        mine = min(left, TILE)
+        if mine < TILE:
+            _lane_extremes(block, i, mine)
+        last = block[(TILE_V + mine - 1) * LANES + i]
+        if not abs(last) < real(1e30):  # also where it is not a number, which no maximum shows
+            moments[HIGHEST, i] = math.inf
         moments[HIGHEST, i] = max(moments[HIGHEST, i], float(block[TOP * LANES + i]))
         moments[LOWEST, i] = min(moments[LOWEST, i], float(block[BOTTOM * LANES + i]))
         if block[TOP * LANES + i] > LEVEL or spikes[PHASE, i] != 0.0:
             on = float(block[P_ON * LANES + i])
             off = float(block[P_OFF * LANES + i])
-            scan_lane(spikes, i, block, TILE_V, LANES, t0, n, on, off, ring, stride, dt)
+            scan_lane(spikes, i, block, TILE_V, LANES, t0, mine, on, off, ring, stride, dt)
+            if left <= TILE:
+                finish_lane(spikes, i, t0 + left, on, off, ring, LANES, stride, dt)
         else:
-            spikes[PREVIOUS, i] = block[(TILE_V + n - 1) * LANES + i]
+            spikes[PREVIOUS, i] = last
 
 
 @kernel
@@ -79,6 +100,19 @@ def _extremes(block, real):
             bottom = block[BOTTOM * LANES + i]
             block[TOP * LANES + i] = v if v > top else top
             block[BOTTOM * LANES + i] = v if v < bottom else bottom
+
+
+@kernel
+def _lane_extremes(block, i, n):
+    """Extremes of the first ``n`` samples of a tile in which a lane ends."""
+    top = block[TILE_V * LANES + i]
+    bottom = top
+    for j in range(1, n):
+        v = block[(TILE_V + j) * LANES + i]
+        top = max(top, v)
+        bottom = min(bottom, v)
+    block[TOP * LANES + i] = top
+    block[BOTTOM * LANES + i] = bottom
 
 
 @kernel

@@ -6,7 +6,7 @@ math library). These are range reductions with a polynomial:
 * `exp`: relative error below 3e-7 (float32) and 1e-14 (float64); saturates instead of overflowing,
   and passes NaN on, so that a blow-up stays visible;
 * `decay`: exp(-x) for x >= 0, cheaper, for relaxation over one time step. Exact to the precision
-  for x below about 1; for larger x the relative error grows to 1e-3, where the result is < 1e-3.
+  for x below 0.5; beyond, the absolute error stays below 2e-6 (float32) and 2e-7 (float64).
 
 References: W. J. Cody & W. Waite, Software Manual for the Elementary Functions (1980).
 """

@@ -43,5 +43,8 @@ def _use_own_cache_folder() -> None:
 
 _use_own_cache_folder()
 
-kernel = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
-entry = partial(kernel, cache=True, nogil=True)  # what Python calls; only this is kept on disk
+_compiled = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
+# a kernel is called from compiled code only: without the wrappers for Python and C it compiles
+# sooner. An entry is what Python calls; only this is kept on disk.
+kernel = partial(_compiled, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+entry = partial(_compiled, cache=True, nogil=True)

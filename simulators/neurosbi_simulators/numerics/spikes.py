@@ -13,7 +13,8 @@ Definitions (the feature tables quote them):
   every local maximum above -10 mV, at least 0.5 ms after the one before.
 
 ``state`` holds one column per lane, so that nothing grows with the duration of the trace. A short
-ring of grid voltages is all that is remembered of the past.
+ring of grid voltages is all that is remembered of the past: a spike that stays above -10 mV until
+its own onset has left the ring (10 ms and more) has no threshold, width or trough.
 """
 
 __all__ = ["N_SPIKE_ROWS", "RING", "finish_lane", "grid_stride", "scan_lane"]
@@ -28,7 +29,8 @@ GRID = 0.1  # ms, aimed at
 TROUGH_WINDOW = 5.0  # ms
 LOOK_BACK = 5.0  # ms, the longest upstroke that is searched for a threshold
 REFRACTORY = 0.5  # ms, between counted peaks
-RING = 128  # grid points remembered, > (LOOK_BACK + TROUGH_WINDOW) / GRID + one tile
+RING = 256  # grid points remembered; a grid step is 0.067 to 0.14 ms
+AHEAD = 32  # samples; so far ahead of the one being looked at may the ring be filled
 
 (
     PHASE,  # 0 below the level, 1 above it, 2 waiting for the trough
@@ -199,7 +201,10 @@ def _shape(state, lane, now, ring, lanes, stride, dt):
     step = stride * dt
     top = int(state[PEAK_T, lane]) // stride
     newest = int(now) // stride
-    oldest = max(0, newest - RING + 2, top - int(LOOK_BACK / step))
+    kept = newest - RING + 2 + AHEAD // stride  # what is older may be overwritten
+    if top <= kept:
+        return math.nan, math.nan, math.nan
+    oldest = max(0, kept, top - int(LOOK_BACK / step))
     threshold = math.nan
     base = top
     steep = False

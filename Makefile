@@ -1,0 +1,46 @@
+# Two commands do all the set-up: `make fit` and `make test`. Both install into .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RECORDING := data/allen_cell_types/specimen_518290966/ephys.nwb
+
+.PHONY: help install fit demo test test-all lint bench clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## install neurosbi into .venv
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+fit: install  ## fit a Hodgkin-Huxley neuron to an Allen Cell Types recording
+	$(BIN)/neurosbi fit $(RECORDING) --existing overwrite
+
+demo: install  ## the same for the recording that comes with the package
+	$(BIN)/neurosbi fit --demo --existing overwrite
+
+test: $(VENV)/.tested  ## quick tests, under 20 minutes on 2 cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: $(VENV)/.tested  ## all tests, also the slow ones
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+
+lint: $(VENV)/.tested  ## formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.tested  ## speed against NEURON, Brian2, sbi; writes benchmarks/results
+	$(BIN)/python benchmarks/hodgkin_huxley.py --write
+	$(BIN)/python benchmarks/training.py --write
+
+clean:  ## remove what make made here (results and the user cache stay)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info

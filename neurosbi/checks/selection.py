@@ -1,0 +1,60 @@
+"""Which features of a recording can the model produce, each and all together?
+
+A posterior conditioned on features that no simulation shows is an extrapolation: a spike trough
+30 mV too shallow for the model spoils every parameter, also those that the other features pin
+down. A network trained on random subsets of the features can do without it. The features to leave
+out are found before any inference, from prior simulations at the recorded stimulus alone:
+
+1. those outside the model's range by themselves;
+2. then, as long as the combination of the rest is unlike any simulation, the one without which
+   the combination is nearest to the simulations.
+
+The features left out stay in all figures and tables, and the verdict names them.
+"""
+
+__all__ = ["producible_features"]
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
+from neurosbi.contract import Feature
+
+FEWEST = 4  # features that a fit keeps in any case
+
+
+def producible_features(
+    features: Sequence[Feature],
+    x_observed: np.ndarray,
+    *,
+    prior_x: np.ndarray,
+    prior_status: np.ndarray,
+) -> np.ndarray:
+    """bool [feature]: True for the features a fit should condition on.
+
+    At least ``FEWEST`` stay (as far as there are so many), whatever the checks say; the verdict
+    then speaks. Raises what `prior_predictive_check` raises.
+    """
+
+    def check(kept: np.ndarray) -> PriorPredictiveCheck:
+        return prior_predictive_check(
+            [f for f, k in zip(features, kept, strict=True) if k],
+            x_observed[kept],
+            prior_x=prior_x[:, kept],
+            prior_status=prior_status,
+        )
+
+    everything = check(np.ones(len(features), dtype=bool))
+    kept = ~everything.outside
+    if kept.sum() < FEWEST:
+        kept[np.argsort(everything.excess, kind="stable")[:FEWEST]] = True
+    while kept.sum() > FEWEST and check(kept).joint_outside:
+        ratios = {}
+        for i in np.flatnonzero(kept):
+            without = kept.copy()
+            without[i] = False
+            ratio = check(without).joint_ratio
+            ratios[i] = ratio if np.isfinite(ratio) else np.inf
+        kept[min(ratios, key=lambda i: ratios[i])] = False
+    return kept
