@@ -1,7 +1,7 @@
 """All sweeps of a recording: voltage over current, and how many spikes each current evoked.
 
 The sweep that a fit takes is drawn in colour, the other usable ones in grey, those that cannot be
-fitted as thin dashed lines.
+fitted in orange.
 """
 
 __all__ = ["plot_sweeps"]
@@ -22,11 +22,12 @@ _MOST_POINTS = 4000  # per trace: each pair of points is the minimum and maximum
 def plot_sweeps(recording: Recording, *, chosen: Sweep | None = None) -> Figure:
     """Plot the current-clamp sweeps of ``recording`` and highlight ``chosen``.
 
-    Left: voltage (mV) over current (pA). Right, where there are steps: spikes in the test step
+    Left: voltage (mV) over current (pA). Right, where there are several steps: spikes in the test step
     against its amplitude. Voltage-clamp sweeps are drawn only if there are no others.
     """
     sweeps = [s for s in recording.sweeps if s.clamp == "current"] or list(recording.sweeps)
     stepped = [s for s in sweeps if s.test_step is not None and s.problem is None]
+    stepped = stepped if len(stepped) > 1 else []
     figure = new_figure(10.5 if stepped else 8.0, 4.8)
     grid = figure.add_gridspec(
         2, 2 if stepped else 1, height_ratios=[3, 1], width_ratios=[2.6, 1] if stepped else None
@@ -54,7 +55,7 @@ def _style(sweep: Sweep, chosen: Sweep | None, n: int) -> dict[str, object]:
     if _is(sweep, chosen):
         return {"color": BLUE, "lw": 1.0, "zorder": 3}
     if sweep.problem is not None:
-        return {"color": ORANGE, "lw": 0.6, "ls": "--", "alpha": 0.7}
+        return {"color": ORANGE, "lw": 0.6, "alpha": 0.7}
     return {"color": GREY, "lw": 0.5, "alpha": 0.85 if n <= 5 else 0.5}
 
 

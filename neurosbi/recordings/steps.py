@@ -22,6 +22,7 @@ SMALLEST_STEP = 2.0  # pA: what no experimenter means by a step
 BRIEF = 40.0  # ms: shorter steps are test pulses or short squares, never the test step
 MOST_EDGES = 60  # more edges than this are a noise stimulus or a pulse train
 SHARPNESS = 0.7  # share of the change that happens within GLITCH of the edge
+NEIGHBOURHOOD = 20.0  # ms on either side of a step in which the current must be flat, too
 FLATNESS = 0.15  # allowed wander within a step, relative to its amplitude
 _SIGMAS = 8.0
 _SAME_TIME = 1.5  # ms: steps of two sweeps this close in time are the same step of the protocol
@@ -46,15 +47,17 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
     bounds = _merge(smooth, np.array([0, *edges, len(smooth)]), noise)
     segments = list(zip(bounds[:-1], bounds[1:], strict=True))
     levels = [_level(smooth[a:b]) for a, b in segments]
-    holding = _holding(levels, segments)
+    near = round(NEIGHBOURHOOD / dt)
+    holding = _holding(smooth, bounds, near)
     steps = []
     for index, (a, b) in enumerate(segments):
         amplitude = levels[index] - holding
         if a == 0 or abs(amplitude) < _smallest(noise, b - a):
             continue
-        around = [j for j in (index - 1, index, index + 1) if 0 <= j < len(segments)]
-        if all(_is_flat(smooth[slice(*segments[j])], amplitude, noise, window) for j in around):
-            steps.append(CurrentStep(round(a * dt, 9), round(b * dt, 9), amplitude, holding))
+        before = smooth[max(bounds[index - 1], a - near) : a]
+        after = smooth[b : min(bounds[min(index + 2, len(bounds) - 1)], b + near)]
+        if all(_is_flat(s, amplitude, noise, window) for s in (before, smooth[a:b], after)):
+            steps.append(CurrentStep(round(float(a * dt), 9), round(float(b * dt), 9), amplitude, holding))
     return tuple(steps)
 
 
@@ -132,10 +135,11 @@ def _level(segment: np.ndarray) -> float:
     return float(np.median(inner))
 
 
-def _holding(levels: list[float], segments: list[tuple[int, int]]) -> float:
-    first, last = levels[0], levels[-1]
-    length = [b - a for a, b in segments]
-    starts_in_step = length[0] < length[-1] and abs(last) < abs(first)
+def _holding(smooth: np.ndarray, bounds: np.ndarray, near: int) -> float:
+    """The level of the first milliseconds: the first segment may go over into a ramp."""
+    first = _level(smooth[: min(bounds[1], near)])
+    last = _level(smooth[max(bounds[-2], len(smooth) - near) :])
+    starts_in_step = bounds[1] < bounds[-1] - bounds[-2] and abs(last) < abs(first)
     return last if starts_in_step else first
 
 

@@ -1,0 +1,58 @@
+import h5py
+import pytest
+from recording_files import ALLEN, LANTYER
+
+from neurosbi.errors import BadInputError
+from neurosbi.recordings import read_recording
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", b"0.1 -70\n0.2 -69\n", "a text table; neurosbi reads NWB"),
+        ("a.nwb", b"hello", "neither NWB nor ABF"),
+        ("a.mat", b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+        ("a.abf", b"", "empty"),
+        ("a.nwb", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        ("a.pkl", b"cos\nsystem\n(S'touch hacked'\ntR.", "a Python pickle"),
+    ],
+)
+def test_other_files(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInputError, match=words):
+        read_recording(tmp_path / name)
+
+
+def test_paths_that_are_no_files(tmp_path):
+    with pytest.raises(BadInputError, match="there is no file"):
+        read_recording(tmp_path / "nothing.nwb")
+    with pytest.raises(BadInputError, match="is a folder"):
+        read_recording(tmp_path)
+
+
+def test_other_hdf5(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["spikes"] = [1.0]
+    with pytest.raises(BadInputError, match=r"not NWB .*spikes"):
+        read_recording(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("source", [ALLEN, LANTYER])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.99])
+def test_truncated_hdf5(tmp_path, source, share):
+    whole = source.read_bytes()
+    (tmp_path / "cut.nwb").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(BadInputError, match="damaged or incomplete"):
+        read_recording(tmp_path / "cut.nwb")
+
+
+def test_flipped_bytes_never_give_a_traceback(tmp_path):
+    whole = bytearray(ALLEN.read_bytes())
+    for start in range(200, 60_000, 7919):
+        broken = bytearray(whole)
+        broken[start : start + 400] = bytes(400)
+        (tmp_path / "broken.nwb").write_bytes(bytes(broken))
+        try:
+            read_recording(tmp_path / "broken.nwb")
+        except BadInputError as error:
+            assert "\n" not in str(error)
