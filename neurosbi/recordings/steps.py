@@ -57,7 +57,9 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
         before = smooth[max(bounds[index - 1], a - near) : a]
         after = smooth[b : min(bounds[min(index + 2, len(bounds) - 1)], b + near)]
         if all(_is_flat(s, amplitude, noise, window) for s in (before, smooth[a:b], after)):
-            steps.append(CurrentStep(round(float(a * dt), 9), round(float(b * dt), 9), amplitude, holding))
+            steps.append(
+                CurrentStep(round(float(a * dt), 9), round(float(b * dt), 9), amplitude, holding)
+            )
     return tuple(steps)
 
 
