@@ -99,6 +99,11 @@ def fit(
     """
     if simulations < 1 or samples < 100:
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
+    from neurosbi.inference import method_config
+    from neurosbi.training import resolve_device
+
+    method_config(method, **options)  # what cannot work is said before any work is done
+    resolve_device(device)
     timer = _Timer()
     with timer("reading"):
         plan = plan_fit(
