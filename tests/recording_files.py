@@ -40,7 +40,9 @@ def with_spikes(voltage, times, *, dt=0.05):
     return v
 
 
-def write_nwb2(path, sweeps, *, table=False, rate=20000.0, numbered=True, kind="current", **options):
+def write_nwb2(
+    path, sweeps, *, table=False, rate=20000.0, numbered=True, kind="current", **options
+):
     """NWB 2 with (voltage mV, current pA or None) per sweep.
 
     ``conversion``, ``offset`` and ``scale`` change how the numbers are stored: stored =
@@ -69,7 +71,13 @@ def write_nwb2(path, sweeps, *, table=False, rate=20000.0, numbered=True, kind="
     stimuli = []
     for i, (mv, pa) in enumerate(sweeps):
         number = {"sweep_number": np.uint64(3 * i + 2)} if numbered else {}
-        common = {"electrode": electrode, "gain": 1.0, "rate": rate, "starting_time": 2.0 * i, **number}
+        common = {
+            "electrode": electrode,
+            "gain": 1.0,
+            "rate": rate,
+            "starting_time": 2.0 * i,
+            **number,
+        }
         first, second = (mv, pa) if kind == "current" else (pa, mv)
         units = (1e-3, 1e-12) if kind == "current" else (1e-12, 1e-3)
         made = response(
@@ -82,7 +90,9 @@ def write_nwb2(path, sweeps, *, table=False, rate=20000.0, numbered=True, kind="
         nwb.add_acquisition(made, use_sweep_table=False)
         command = None
         if second is not None:
-            command = stimulus(name=names[i][1], data=np.asarray(second) * units[1] * scale, **common)
+            command = stimulus(
+                name=names[i][1], data=np.asarray(second) * units[1] * scale, **common
+            )
             stimuli.append(command)
         if table:
             nwb.add_intracellular_recording(electrode=electrode, stimulus=command, response=made)
@@ -93,7 +103,9 @@ def write_nwb2(path, sweeps, *, table=False, rate=20000.0, numbered=True, kind="
     return path
 
 
-def write_nwb1(path, sweeps, *, rate=50000.0, version="1.0", conversion=1.0, allen=True, clamp="Current"):
+def write_nwb1(
+    path, sweeps, *, rate=50000.0, version="1.0", conversion=1.0, allen=True, clamp="Current"
+):
     """NWB 1 with ``{number: (volts, amperes)}``; MIES names and no Allen fields if not ``allen``."""
     with h5py.File(path, "w") as h5:
         h5["nwb_version"] = np.bytes_(b"NWB-1.0.5")
@@ -108,7 +120,11 @@ def write_nwb1(path, sweeps, *, rate=50000.0, version="1.0", conversion=1.0, all
                 ("stimulus/presentation", amperes, "A", f"{clamp}ClampStimulusSeries"),
             ):
                 acquired = where.startswith("acq")
-                name = f"Sweep_{number}" if allen else f"data_{number:05d}_{'AD' if acquired else 'DA'}0"
+                name = (
+                    f"Sweep_{number}"
+                    if allen
+                    else f"data_{number:05d}_{'AD' if acquired else 'DA'}0"
+                )
                 group = h5.create_group(f"{where}/{name}")
                 group.attrs["ancestry"] = np.array(
                     [b"TimeSeries", b"PatchClampSeries", kind.encode()]

@@ -124,7 +124,9 @@ def _as_text(
     lines = [f"{recording.name}  ({recording.format}, {n} sweep{'s' if n != 1 else ''})"]
     lines += [f"  {line}" for line in about]
     if recording.junction_potential:
-        lines.append(f"  voltages include {recording.junction_potential:g} mV of junction potential")
+        lines.append(
+            f"  voltages include {recording.junction_potential:g} mV of junction potential"
+        )
     lines += ["", _sweep_table(recording, chosen), ""]
     lines += _passive_lines(passive)
     lines.append("")
@@ -241,8 +243,7 @@ def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
     what = f"a step of {step.amplitude:.4g} pA" if step else "a current waveform"
     spikes = f"{chosen.spikes} spike{'s' if chosen.spikes != 1 else ''}"
     return (
-        f"A fit takes sweep {chosen.number}: {what}, {spikes}. "
-        f"Next: neurosbi fit {recording.path}"
+        f"A fit takes sweep {chosen.number}: {what}, {spikes}. Next: neurosbi fit {recording.path}"
     )
 
 

@@ -7,10 +7,12 @@ fitted in orange.
 __all__ = ["plot_sweeps"]
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from neurosbi.contract import Recording, Sweep
 from neurosbi.plots.style import BLUE, GREY, ORANGE, PRIOR, RECORDING, new_figure, styled
@@ -51,7 +53,7 @@ def _is(sweep: Sweep, chosen: Sweep | None) -> bool:
     return chosen is not None and sweep.number == chosen.number
 
 
-def _style(sweep: Sweep, chosen: Sweep | None, n: int) -> dict[str, object]:
+def _style(sweep: Sweep, chosen: Sweep | None, n: int) -> dict[str, Any]:
     if _is(sweep, chosen):
         return {"color": BLUE, "lw": 1.0, "zorder": 3}
     if sweep.problem is not None:
@@ -82,9 +84,7 @@ def _label(voltage: Axes, current: Axes, unit: str) -> None:
     voltage.margins(x=0.01)
 
 
-def _title(
-    axes: Axes, recording: Recording, sweeps: Sequence[Sweep], chosen: Sweep | None
-) -> None:
+def _title(axes: Axes, recording: Recording, sweeps: Sequence[Sweep], chosen: Sweep | None) -> None:
     n = len(sweeps)
     text = f"{recording.name}: {n} sweep{'s' if n != 1 else ''}"
     axes.set_title(text, loc="left", color=RECORDING)
@@ -127,10 +127,12 @@ def _spike_counts(axes: Axes, sweeps: Sequence[Sweep], chosen: Sweep | None) -> 
                 fontsize=8.5,
             )
     durations = sorted({round(s.test_step.duration) for s in sweeps if s.test_step is not None})
-    lasting = f"{durations[0]:g} ms" if len(durations) == 1 else f"{durations[0]}-{durations[-1]} ms"
+    lasting = (
+        f"{durations[0]:g} ms" if len(durations) == 1 else f"{durations[0]}-{durations[-1]} ms"
+    )
     axes.set_title("spikes in the test step", loc="left", color=RECORDING)
     axes.set_xlabel("step amplitude (pA)")
     axes.set_ylabel(f"spikes in {lasting}")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=min(-0.3, -0.02 * max(n for _, n, _ in steps)))
     axes.margins(x=0.12)

@@ -256,7 +256,9 @@ def _preferred(fits: list[_Charging]) -> list[_Charging]:
 
 def _median_rest(recording: Recording) -> float | None:
     """Median over sweeps of the voltage before the first step (mV)."""
-    rests = [r for s in recording.sweeps if s.problem is None and (r := resting_potential(s)) is not None]
+    rests = [
+        r for s in recording.sweeps if s.problem is None and (r := resting_potential(s)) is not None
+    ]
     return float(np.median(rests)) if rests else None
 
 

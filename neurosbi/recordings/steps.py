@@ -11,6 +11,7 @@ the same conditioning or test pulse into every sweep and vary the step of intere
 __all__ = ["choose_test_steps", "find_steps"]
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
     if len(edges) > MOST_EDGES:
         return ()
     bounds = _merge(smooth, np.array([0, *edges, len(smooth)]), noise)
-    segments = list(zip(bounds[:-1], bounds[1:], strict=True))
+    segments = list(pairwise(bounds))
     levels = [_level(smooth[a:b]) for a, b in segments]
     near = round(NEIGHBOURHOOD / dt)
     holding = _holding(smooth, bounds, near)
@@ -57,7 +58,9 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
         before = smooth[max(bounds[index - 1], a - near) : a]
         after = smooth[b : min(bounds[min(index + 2, len(bounds) - 1)], b + near)]
         if all(_is_flat(s, amplitude, noise, window) for s in (before, smooth[a:b], after)):
-            steps.append(CurrentStep(round(float(a * dt), 9), round(float(b * dt), 9), amplitude, holding))
+            steps.append(
+                CurrentStep(round(float(a * dt), 9), round(float(b * dt), 9), amplitude, holding)
+            )
     return tuple(steps)
 
 

@@ -5,7 +5,9 @@ from neurosbi.contract.resample import average_down
 from neurosbi.errors import BadInputError
 
 
-@pytest.mark.parametrize(("dt", "factor"), [(0.005, 4), (0.01, 2), (0.02, 1), (0.05, 1), (0.006, 3)])
+@pytest.mark.parametrize(
+    ("dt", "factor"), [(0.005, 4), (0.01, 2), (0.02, 1), (0.05, 1), (0.006, 3)]
+)
 def test_block_means(dt, factor):
     rng = np.random.default_rng(0)
     v, i = rng.normal(size=1003), rng.normal(size=1003)

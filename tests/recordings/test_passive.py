@@ -3,7 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recording_files import FAST_SPIKING, LANTYER, TWO_STEPS, passive_voltage, step_current, with_spikes
+from recording_files import (
+    FAST_SPIKING,
+    LANTYER,
+    TWO_STEPS,
+    passive_voltage,
+    step_current,
+    with_spikes,
+)
 
 from neurosbi.recordings import demo_recording, estimate_passive, read_recording, rheobase
 from neurosbi.recordings.assemble import RawSweep, assemble
@@ -75,7 +82,12 @@ def test_nothing_to_trust():
 def test_database_fills_in():
     current = step_current(100)
     spiking = with_spikes(passive_voltage(current), [120, 160, 220])
-    values = {"input_resistance_MOhm": 200.0, "tau_ms": 20.0, "v_rest_mV": -71.0, "rheobase_pA": 50.0}
+    values = {
+        "input_resistance_MOhm": 200.0,
+        "tau_ms": 20.0,
+        "v_rest_mV": -71.0,
+        "rheobase_pA": 50.0,
+    }
     recording = recorded([(spiking, current)], database=values)
     passive = estimate_passive(recording)
     assert passive.source == "the Allen database"
@@ -102,7 +114,9 @@ def test_real_cells():
                 if abs(step.amplitude - amplitude) < 1 and step.onset < 200:
                     v, dt, on = sweep.voltage, sweep.dt, step.onset
                     end = v[round((on + window[0]) / dt) : round((on + window[1]) / dt)]
-                    deflections.append(np.mean(end) - np.mean(v[round((on - 20) / dt) : round(on / dt)]))
+                    deflections.append(
+                        np.mean(end) - np.mean(v[round((on - 20) / dt) : round(on / dt)])
+                    )
         direct = 1e3 * np.mean(deflections) / amplitude
         assert passive.input_resistance == pytest.approx(direct, rel=0.1)
         assert passive.rheobase == pytest.approx(expected_rheobase, abs=0.5)

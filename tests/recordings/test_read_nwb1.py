@@ -22,9 +22,7 @@ VOLTAGE = passive_voltage(CURRENT, dt=0.02)
 @pytest.mark.parametrize("specimen", PUBLISHED)
 def test_allen_cells(specimen):
     number, amplitude, spikes, rest = PUBLISHED[specimen]
-    recording = read_recording(
-        DATA / "allen_cell_types" / f"specimen_{specimen}" / "ephys.nwb"
-    )
+    recording = read_recording(DATA / "allen_cell_types" / f"specimen_{specimen}" / "ephys.nwb")
     (sweep,) = recording.sweeps
     assert recording.name == f"specimen_{specimen}"
     assert (sweep.number, sweep.spikes, sweep.dt) == (number, spikes, 0.02)
@@ -64,7 +62,7 @@ def test_conversion_counts_from_pipeline_1_1(tmp_path):
 def test_mies_files_use_conversion_and_numbers_in_names(tmp_path):
     path = write_nwb1(
         tmp_path / "mies.nwb",
-        {n: (VOLTAGE, CURRENT * 1e-9) for n in (3, 12)},
+        dict.fromkeys((3, 12), (VOLTAGE, CURRENT * 1e-9)),
         allen=False,
         conversion=1e-3,
     )

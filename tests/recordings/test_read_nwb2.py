@@ -62,9 +62,7 @@ def test_the_content_decides_not_the_name(tmp_path):
 
 
 def test_voltage_clamp(tmp_path):
-    path = write_nwb2(
-        tmp_path / "vc.nwb", [(step_current(10), step_current(100))], kind="voltage"
-    )
+    path = write_nwb2(tmp_path / "vc.nwb", [(step_current(10), step_current(100))], kind="voltage")
     recording = read_recording(path)
     (sweep,) = recording.sweeps
     assert sweep.clamp == "voltage"
@@ -125,9 +123,7 @@ def test_stimulus_of_another_rate(tmp_path):
     nwb = NWBFile("a", "b", datetime(2020, 1, 1, tzinfo=UTC))
     e = nwb.create_icephys_electrode(name="e", description="", device=nwb.create_device(name="d"))
     common = {"electrode": e, "gain": 1.0, "starting_time": 0.0}
-    nwb.add_acquisition(
-        CurrentClampSeries(name="s", data=SWEEPS[0][0] * 1e-3, rate=2e4, **common)
-    )
+    nwb.add_acquisition(CurrentClampSeries(name="s", data=SWEEPS[0][0] * 1e-3, rate=2e4, **common))
     nwb.add_stimulus(
         CurrentClampStimulusSeries(name="s", data=SWEEPS[0][1] * 1e-12, rate=1e4, **common)
     )
