@@ -14,6 +14,7 @@ _PUBLIC = {
     "Feature": "neurosbi.contract",
     "FixedStimulus": "neurosbi.contract",
     "Parameter": "neurosbi.contract",
+    "CurrentStep": "neurosbi.contract",
     "Recording": "neurosbi.contract",
     "Simulator": "neurosbi.contract",
     "StepFamily": "neurosbi.contract",

@@ -23,6 +23,7 @@ from neurosbi.priors import UnconstrainedMap
 from neurosbi.seeds import uniform_rows
 
 _STATISTICS_ROWS = 200_000  # rows that standardisation is computed from
+MOST_WITHHELD = 0.6  # the largest share of its features that a simulation is trained without
 _GAP = 4096  # rows apart from which two reads are cheaper than one
 
 
@@ -124,10 +125,11 @@ def given_features(width: int, n: int, *, share: float, seed: int, start: int = 
     """Which features rows ``start .. start+n`` may see, bool [row, feature].
 
     A row keeps all features with probability ``1 - share``; otherwise each is withheld with a
-    probability that is itself uniform from 0 to 1 for the row, so that all sizes occur.
+    probability that is itself uniform from 0 to ``MOST_WITHHELD`` for the row: most often a few
+    are, which is what a fit needs, and large subsets occur.
     """
     draws = uniform_rows(n, width + 1, seed=seed, purpose="withheld features", start=start)
-    rate = np.maximum(draws[:, :1] - (1 - share), 0.0) / max(share, 1e-12)
+    rate = MOST_WITHHELD * np.maximum(draws[:, :1] - (1 - share), 0.0) / max(share, 1e-12)
     return draws[:, 1:] >= rate
 
 

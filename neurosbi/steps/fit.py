@@ -143,7 +143,7 @@ def fit(
     )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
-    return replace(result, folder=folder)
+    return replace(result, folder=folder, network=net)
 
 
 def plan_fit(
@@ -240,7 +240,8 @@ def _existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | N
             "--existing overwrite, skip or resume"
         )
     result = open_result(folder)
-    if existing == "resume" and config_hash(result.config) != config_hash(plan.config):
+    config = {k: v for k, v in result.config.items() if k != "network"}
+    if existing == "resume" and config_hash(config) != config_hash(plan.config):
         raise BadInputError(
             f"{folder} holds the result of another configuration; choose another folder with -o, "
             "or replace it with --existing overwrite"
@@ -250,11 +251,8 @@ def _existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | N
 
 def _announce(plan: Plan, *, show: bool) -> None:
     stimulus = plan.observation.stimulus
-    kind = (
-        f"step of {plan.recording.sweep(plan.observation.sweep).test_step.amplitude:.4g} pA"
-        if stimulus.is_step
-        else "recorded current"
-    )
+    step = plan.recording.sweep(plan.observation.sweep).test_step
+    kind = f"step of {step.amplitude:.4g} pA" if step else "recorded current"
     say(
         f"{plan.recording.path.name}: fitting {plan.simulator.name} to sweep "
         f"{plan.observation.sweep} ({kind}, {stimulus.duration:.0f} ms)",
@@ -377,7 +375,7 @@ def _infer(
                 if isinstance(v, (str, int, float, dict))
             },
         },
-        config=plan.config,
+        config={**plan.config, "network": net.card.get("config_hash")},
         history=_columns(net.card["result"]["history"]),
         seconds=timer.seconds,
     )

@@ -35,11 +35,14 @@ from neurosbi.contract import Observation, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.report import Findings, render_report
 from neurosbi.report.figures import figures, png
-from neurosbi.store import atomic_path, write_json
+from neurosbi.store import atomic_path, cache_directory, write_json
 from neurosbi.store.results import StoredResult, read_results, result_tree, write_results
 
 if TYPE_CHECKING:
     import arviz
+
+    from neurosbi.inference._sbi import DirectPosterior
+    from neurosbi.inference.network import Network
 
 MANIFEST = "manifest.json"
 STORE = "results.zarr"
@@ -52,10 +55,12 @@ Existing = Literal["error", "skip", "overwrite"]
 class Result(Findings):
     """The posterior of one recording, with checks; made by `assemble_result` or `open_result`.
 
-    ``folder`` is where it lies on disk, None if it was not written.
+    ``folder`` is where it lies on disk, None if it was not written; ``network`` is the trained
+    network, None after `open_result` (it is then looked up in the cache when needed).
     """
 
     folder: Path | None = None
+    network: "Network | None" = None
 
     @cached_property
     def tree(self) -> xr.DataTree:
@@ -105,6 +110,27 @@ class Result(Findings):
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return path
+
+    def to_sbi(self) -> "DirectPosterior":
+        """The posterior as an sbi object, conditioned on the recording.
+
+        Raises `BadInputError` for an opened result whose network is no longer in the cache.
+        """
+        observation, left_out = self.observation, self.stored.verdict.get("left_out", ())
+        given = np.array([f.name not in left_out for f in self.stored.features])
+        network = self.network or self._cached_network()
+        return network.posterior(observation.x, observation.stimulus, given).to_sbi()
+
+    def _cached_network(self) -> "Network":
+        from neurosbi.steps.train import open_network
+
+        path = cache_directory() / "networks" / str(self.config.get("network"))
+        if not path.is_dir():
+            raise BadInputError(
+                f"the network of this result is not at {path} any more; run the fit again to "
+                "train it, or use the stored samples (result.posterior)"
+            )
+        return open_network(path)
 
     def to_arviz(self) -> "arviz.InferenceData":
         """The result as ArviZ's InferenceData."""

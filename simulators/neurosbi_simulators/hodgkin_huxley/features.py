@@ -13,7 +13,10 @@ Sets
 ``spikes``
     The standard spike features of a current-clamp lab.
 ``default``
-    What a fit uses unless told otherwise.
+    What a fit uses unless told otherwise: when the cell spikes, from where and how high. These are
+    what a point neuron can match in most cells; the shape of the trough, say, it often cannot.
+``detailed``
+    Those, and the shape of spikes and of the voltage distribution.
 """
 
 __all__ = ["AUTOCORRELATION_LAGS", "FEATURES", "FEATURE_SETS", "compute_features"]
@@ -106,6 +109,17 @@ _SPIKES = (
 )
 _SETS = {
     "default": (
+        "spike_count",
+        "latency",
+        "isi_cv",
+        "adaptation",
+        "threshold",
+        "amplitude",
+        "rest_mean",
+        "rest_sd",
+        "v_mean",
+    ),
+    "detailed": (
         "spike_count",
         "latency",
         "isi_cv",

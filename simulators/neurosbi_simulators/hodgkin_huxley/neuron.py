@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from neurosbi.contract import (
+    CurrentStep,
     Observation,
     Setting,
     SimulationBatch,
@@ -205,7 +206,8 @@ class PointNeuron(Simulator):
                 f"sweep {sweep.number} is sampled every {sweep.dt:g} ms, too coarse for spike "
                 f"shapes; at most {COARSEST_DT} ms is needed"
             )
-        cut = _cut_step(sweep) if sweep.test_step else _cut_waveform(sweep)
+        step = sweep.test_step
+        cut = _cut_step(sweep, step) if step else _cut_waveform(sweep)
         voltage, _, dt = average_down(cut.voltage, cut.current, dt=sweep.dt, target_dt=FINEST_DT)
         x = self._measure(
             voltage[None, :], dt=dt, onset=cut.stimulus.onset, offset=cut.stimulus.offset
@@ -452,8 +454,7 @@ class _Cut:
         self.voltage, self.current, self.stimulus, self.notes = voltage, current, stimulus, notes
 
 
-def _cut_step(sweep: Sweep) -> _Cut:
-    step = sweep.test_step
+def _cut_step(sweep: Sweep, step: CurrentStep) -> _Cut:
     notes = []
     earlier = [s.offset for s in sweep.steps if s.offset <= step.onset + 1e-9]
     # let the membrane settle after an earlier pulse for half of the pause
@@ -489,7 +490,9 @@ def _cut_waveform(sweep: Sweep) -> _Cut:
             f"sweep {sweep.number} has no step, and its current already flows at the start; "
             f"{SHORTEST_REST:.0f} ms of constant current before it are needed"
         )
-    return _Cut(voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",))
+    return _Cut(
+        voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",)
+    )
 
 
 def _check_voltage(number: int, voltage: np.ndarray) -> None:

@@ -13,6 +13,8 @@ References: W. J. Cody & W. Waite, Software Manual for the Elementary Functions 
 
 __all__ = ["decay", "exp", "fused", "round_to_even"]
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -22,8 +24,7 @@ _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it rounds a double to an integ
 _LOG2E = 1.4426950408889634
 
 
-@intrinsic
-def fused(typing_context, a, b, c):
+def _fused(typing_context, a, b, c):
     """a * b + c with one rounding."""
 
     def build(context, builder, signature, arguments):
@@ -32,8 +33,7 @@ def fused(typing_context, a, b, c):
     return a(a, a, a), build
 
 
-@intrinsic
-def round_to_even(typing_context, x):
+def _round_to_even(typing_context, x):
     """The nearest integer, as a float."""
 
     def build(context, builder, signature, arguments):
@@ -44,7 +44,7 @@ def round_to_even(typing_context, x):
     return x(x), build
 
 
-def _bitcast(source, target, llvm_target):
+def _bitcast(source, target, llvm_target) -> Any:
     def typed(typing_context, x):
         def build(context, builder, signature, arguments):
             return builder.bitcast(arguments[0], llvm_target)
@@ -54,6 +54,9 @@ def _bitcast(source, target, llvm_target):
     return intrinsic(typed)
 
 
+# what compiled code calls; their types are those of the arguments, which type checkers cannot see
+fused: Any = intrinsic(_fused)
+round_to_even: Any = intrinsic(_round_to_even)
 int32_as_float = _bitcast(types.int32, types.float32, ir.FloatType())
 float_as_int32 = _bitcast(types.float32, types.int32, ir.IntType(32))
 int64_as_double = _bitcast(types.int64, types.float64, ir.DoubleType())

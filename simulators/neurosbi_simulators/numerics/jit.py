@@ -15,6 +15,7 @@ import hashlib
 import os
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numba
 import platformdirs
@@ -43,8 +44,8 @@ def _use_own_cache_folder() -> None:
 
 _use_own_cache_folder()
 
-_compiled = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
+_compiled: Any = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
 # a kernel is called from compiled code only: without the wrappers for Python and C it compiles
 # sooner. An entry is what Python calls; only this is kept on disk.
-kernel = partial(_compiled, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-entry = partial(_compiled, cache=True, nogil=True)
+kernel: Any = partial(_compiled, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+entry: Any = partial(_compiled, cache=True, nogil=True)

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import xarray as xr
-from hodgkin_cases import MODELS, default_theta, voltage
-from neurosbi_simulators.hodgkin_huxley import HodgkinHuxley
+from hodgkin_cases import MODELS, default_theta, step_for, voltage
+from neurosbi_simulators.hodgkin_huxley import CorticalHodgkinHuxley, HodgkinHuxley
 from neurosbi_simulators.hodgkin_huxley.features import FEATURES
 from recorded_cells import abf_steps, allen_sweep
 from slow_features import slow_features
+
+from neurosbi.contract import CurrentStep, Sweep
+from neurosbi.errors import BadInputError
 
 SETS = ("moments-13", "cortical-23", "spikes", "default")
 
@@ -124,3 +127,45 @@ def test_single_precision_keeps_the_moments_of_a_nearly_constant_trace():
     for name in ("rest_sd", "v_sd", "v_mean", "rest_mean", "v_kurtosis"):
         expected = [slow_features(row.astype(np.float64), **when)[name] for row in v]
         np.testing.assert_allclose(got[name], expected, rtol=1e-5, err_msg=name)
+
+
+def recorded_as_sweep(model, stimulus, **changes):
+    """A simulated trace in the guise of a recorded sweep."""
+    values = {
+        "number": 3,
+        "voltage": voltage(model, default_theta(model), stimulus=stimulus)[0].astype(np.float64),
+        "current": stimulus.sampled(model.dt),
+        "dt": model.dt,
+        "test_step": CurrentStep(stimulus.onset, stimulus.offset, stimulus.amplitude),
+    }
+    return Sweep(**(values | changes))
+
+
+def test_a_recorded_sweep_is_cut_to_its_step_and_measured_alike():
+    model = CorticalHodgkinHuxley(dt=0.025)
+    stimulus = step_for(model, onset=260.0, duration=300.0, total=700.0)
+    sweep = recorded_as_sweep(model, stimulus)
+    seen = model.observe(sweep)
+    # 200 ms before the step are used, and nothing after it
+    assert (seen.stimulus.onset, seen.stimulus.duration) == (200.0, 300.0)
+    np.testing.assert_array_equal(seen.voltage, sweep.voltage[2400:22400])
+    expected = slow_features(seen.voltage, dt=0.025, onset=200.0, offset=500.0)
+    names = [f.name for f in model.feature_set]
+    np.testing.assert_allclose(seen.x, [expected[n] for n in names], rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(model.features_of(sweep), seen.x)
+
+
+def test_sweeps_that_cannot_be_compared_are_refused():
+    model = CorticalHodgkinHuxley(dt=0.025)
+    stimulus = step_for(model, onset=100.0, duration=100.0, total=250.0)
+    broken = np.full(10_000, -70.0)
+    broken[5000] = np.nan
+    for changes, words in (
+        ({"problem": "it is voltage clamp"}, "voltage clamp"),
+        ({"dt": 0.2}, "too coarse"),
+        ({"voltage": broken}, "not numbers"),
+        ({"usable_from": 3900}, "ms are needed"),
+    ):
+        with pytest.raises(BadInputError, match=words) as caught:
+            model.observe(recorded_as_sweep(model, stimulus, **changes))
+        assert "sweep 3" in str(caught.value)
