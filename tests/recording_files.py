@@ -22,7 +22,7 @@ def passive_voltage(current, *, dt=0.05, resistance=100.0, tau=15.0, rest=-70.0,
     """Exact response of R and C to a current constant over each step, plus white noise (mV)."""
     decay = np.exp(-dt / tau)
     v = np.empty(len(current))
-    deflection = 0.0
+    deflection = resistance * current[0] * 1e-3
     for i, pa in enumerate(current):
         v[i] = rest + deflection
         deflection = deflection * decay + (1 - decay) * resistance * pa * 1e-3
@@ -87,7 +87,7 @@ def write_nwb2(
             offset=offset,
             **common,
         )
-        nwb.add_acquisition(made, use_sweep_table=numbered)
+        nwb.add_acquisition(made, use_sweep_table=False)
         command = None
         if second is not None:
             command = stimulus(
@@ -96,8 +96,8 @@ def write_nwb2(
             stimuli.append(command)
         if table:
             nwb.add_intracellular_recording(electrode=electrode, stimulus=command, response=made)
-    for command in reversed(stimuli):  # the order in the file must not matter
-        nwb.add_stimulus(command, use_sweep_table=numbered)
+    for command in [] if table else reversed(stimuli):  # their order in the file must not matter
+        nwb.add_stimulus(command, use_sweep_table=False)
     with NWBHDF5IO(str(path), "w") as io:
         io.write(nwb)
     return path

@@ -7,10 +7,12 @@ fitted in orange.
 __all__ = ["plot_sweeps"]
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from neurosbi.contract import Recording, Sweep
 from neurosbi.plots.style import BLUE, GREY, ORANGE, PRIOR, RECORDING, new_figure, styled
@@ -51,7 +53,7 @@ def _is(sweep: Sweep, chosen: Sweep | None) -> bool:
     return chosen is not None and sweep.number == chosen.number
 
 
-def _style(sweep: Sweep, chosen: Sweep | None, n: int) -> dict[str, object]:
+def _style(sweep: Sweep, chosen: Sweep | None, n: int) -> dict[str, Any]:
     if _is(sweep, chosen):
         return {"color": BLUE, "lw": 1.0, "zorder": 3}
     if sweep.problem is not None:
@@ -131,6 +133,6 @@ def _spike_counts(axes: Axes, sweeps: Sequence[Sweep], chosen: Sweep | None) -> 
     axes.set_title("spikes in the test step", loc="left", color=RECORDING)
     axes.set_xlabel("step amplitude (pA)")
     axes.set_ylabel(f"spikes in {lasting}")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=min(-0.3, -0.02 * max(n for _, n, _ in steps)))
     axes.margins(x=0.12)

@@ -8,7 +8,7 @@ input, the recorded one is taken.
 __all__ = ["is_abf", "read_abf"]
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from neurosbi.contract import Recording
 from neurosbi.errors import BadInputError
 from neurosbi.recordings.assemble import RawSweep, assemble
 
-if TYPE_CHECKING:
-    import pyabf
-
+PyABF = Any  # pyabf.ABF sets its attributes while reading: they have no useful types
 _TO_MV = {"V": 1e3, "mV": 1.0, "uV": 1e-3, "µV": 1e-3}
 _TO_PA = {"A": 1e12, "mA": 1e9, "uA": 1e6, "µA": 1e6, "nA": 1e3, "pA": 1.0, "fA": 1e-3}
 
@@ -36,7 +34,7 @@ def read_abf(path: Path, *, junction_potential: float = 0.0) -> Recording:
     import pyabf
 
     try:
-        abf = pyabf.ABF(str(path), loadData=True)
+        abf: PyABF = pyabf.ABF(str(path), loadData=True)
         _check_complete(abf)
         raw = _read_sweeps(abf, path)
     except BadInputError:
@@ -58,13 +56,13 @@ def read_abf(path: Path, *, junction_potential: float = 0.0) -> Recording:
     )
 
 
-def _check_complete(abf: "pyabf.ABF") -> None:
+def _check_complete(abf: PyABF) -> None:
     expected = abf.sweepCount * abf.sweepPointCount * abf.channelCount
     if abf.sweepCount < 1 or abf.data.size < expected or abf.sweepPointCount < 1:
         raise ValueError(f"{abf.data.size} of {expected} samples are there")
 
 
-def _read_sweeps(abf: "pyabf.ABF", path: Path) -> list[RawSweep]:
+def _read_sweeps(abf: PyABF, path: Path) -> list[RawSweep]:
     adc = [str(unit).strip() for unit in abf.adcUnits]
     dac = [str(unit).strip() for unit in abf.dacUnits]
     volts = [c for c in range(abf.channelCount) if adc[c] in _TO_MV]
@@ -103,7 +101,7 @@ def _is_voltage_clamp(adc: list[str], dac: list[str], volts: list[int], amperes:
 
 
 def _command(
-    abf: "pyabf.ABF", number: int, channel: int, commands: list[int], dac: list[str]
+    abf: PyABF, number: int, channel: int, commands: list[int], dac: list[str]
 ) -> tuple[np.ndarray | None, str]:
     """The command current in pA; the one of the voltage's own channel first."""
     if not commands:
@@ -119,7 +117,7 @@ def _command(
 
 
 def _sweep(
-    abf: "pyabf.ABF",
+    abf: PyABF,
     number: int,
     *,
     voltage: tuple[int, float] | None,

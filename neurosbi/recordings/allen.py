@@ -7,6 +7,7 @@ something only from pipeline version 1.1 on; MIES files store mV and pA with the
 __all__ = ["read_allen"]
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def pipeline_version(h5: "h5py.File") -> tuple[int, int]:
     if "general/generated_by" not in h5:
         return (0, 0)
     words = [_text(w) for w in np.ravel(np.asarray(h5["general/generated_by"][()]))]  # type: ignore[index]
-    for key, value in zip(words[:-1], words[1:], strict=True):
+    for key, value in pairwise(words):
         found = re.match(r"(\d+)(?:\.(\d+))?", value)
         if key.lower() == "version" and found:
             return int(found[1]), int(found[2] or 0)
@@ -67,7 +68,8 @@ def pipeline_version(h5: "h5py.File") -> tuple[int, int]:
 
 
 def _is_allen(h5: "h5py.File") -> bool:
-    return any(key.startswith("aibs_") for key in h5.get("general", {}))
+    general: Any = h5.get("general") or {}
+    return any(key.startswith("aibs_") for key in general)
 
 
 def _read_sweeps(h5: "h5py.File", use_conversion: bool) -> list[RawSweep]:

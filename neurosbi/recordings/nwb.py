@@ -10,7 +10,7 @@ __all__ = ["read_nwb"]
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from neurosbi.contract import Recording
 from neurosbi.errors import BadInputError
 from neurosbi.recordings.assemble import RawSweep, assemble
 
-if TYPE_CHECKING:
-    from pynwb import NWBFile
-
+NWBFile = Any  # PyNWB makes attributes and methods at run time: its classes are opaque to a checker
 _VOLT_TO_MV = 1e3
 _AMPERE_TO_PA = 1e12
 _SUBJECT = ("species", "age", "sex", "genotype", "strain", "subject_id")
@@ -79,13 +77,14 @@ def read_nwb(path: Path, *, junction_potential: float = 0.0) -> Recording:
 
     Raises `BadInputError` when PyNWB cannot read the file or it has no patch-clamp series.
     """
-    from pynwb import NWBHDF5IO
+    import pynwb
 
+    open_nwb: Any = pynwb.NWBHDF5IO
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with NWBHDF5IO(str(path), mode="r", load_namespaces=True) as io:
-                nwb = io.read()
+            with open_nwb(str(path), mode="r", load_namespaces=True) as io:
+                nwb: NWBFile = io.read()
                 raw = _read_sweeps(nwb, path)
                 metadata = _metadata(nwb, path)
         except BadInputError:
@@ -101,7 +100,7 @@ def read_nwb(path: Path, *, junction_potential: float = 0.0) -> Recording:
     )
 
 
-def _read_sweeps(nwb: "NWBFile", path: Path) -> list[RawSweep]:
+def _read_sweeps(nwb: NWBFile, path: Path) -> list[RawSweep]:
     from pynwb.icephys import PatchClampSeries
 
     def patch_clamp(objects: Iterable[Any]) -> list[Any]:
@@ -126,7 +125,7 @@ def _read_sweeps(nwb: "NWBFile", path: Path) -> list[RawSweep]:
     ]
 
 
-def _pairs_of_table(nwb: "NWBFile") -> list[tuple[_Series, _Series | None]]:
+def _pairs_of_table(nwb: NWBFile) -> list[tuple[_Series, _Series | None]]:
     """Pairs from the table of intracellular recordings; [] if the file has none."""
     table = getattr(nwb, "intracellular_recordings", None)
     if table is None or not len(table):
@@ -167,7 +166,7 @@ def _affinity(response: _Series, stimulus: _Series) -> tuple[bool, bool, bool, b
     """How well a stimulus fits a response, compared as tuples; all False where it does not."""
     numbered = response.sweep is not None and stimulus.sweep is not None
     if numbered and response.sweep != stimulus.sweep:
-        return (False,) * 4
+        return False, False, False, False
     same_electrode = bool(response.electrode) and response.electrode == stimulus.electrode
     digits = _digits(response.name)
     same_name = response.name == stimulus.name or (
@@ -230,7 +229,7 @@ def _stimulus_name(response: _Series, stimulus: _Series | None) -> str:
     return ""
 
 
-def _metadata(nwb: "NWBFile", path: Path) -> dict[str, Any]:
+def _metadata(nwb: NWBFile, path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {"name": path.stem}
     if nwb.subject is not None:
         values |= {key: getattr(nwb.subject, key, None) for key in _SUBJECT}

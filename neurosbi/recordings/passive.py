@@ -28,10 +28,10 @@ LARGEST_DEFLECTION = {-1: 25.0, 1: 10.0}  # mV, by the sign of the step
 ARTEFACT = 0.5  # ms after the edge: uncompensated series resistance
 SMOOTHING = 5.0  # ms
 LEAST_FIT = 20.0  # ms
+FIT_POINTS = 200
 LEAST_R2 = 0.9
 TAU_RANGE = (0.5, 200.0)  # ms
 RESISTANCE_RANGE = (5.0, 5000.0)  # MOhm
-_FIT_POINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,12 @@ def _fit_charging(response: _Response) -> _Charging | None:
     reached = int(np.argmax(smooth >= 0.95 * peak))
     end = min(len(smooth), max(2 * reached, round(LEAST_FIT / dt)))
     first = round(ARTEFACT / dt)
-    stride = max(1, (end - first) // _FIT_POINTS)
-    t, y = response.t[first:end:stride], sign * response.deflection[first:end:stride]
-    if len(t) < 20:
+    width = max(1, (end - first) // FIT_POINTS)  # block means: R2 then judges shape, not hiss
+    n = max(0, end - first) // width
+    inside = slice(first, first + n * width)
+    t = response.t[inside].reshape(n, width).mean(axis=1)
+    y = sign * response.deflection[inside].reshape(n, width).mean(axis=1)
+    if n < 20 or np.ptp(y) == 0:
         return None
 
     def charging(time: np.ndarray, asymptote: float, tau: float, jump: float) -> np.ndarray:

@@ -11,6 +11,7 @@ the same conditioning or test pulse into every sweep and vary the step of intere
 __all__ = ["choose_test_steps", "find_steps"]
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def find_steps(current: np.ndarray, *, dt: float) -> tuple[CurrentStep, ...]:
     if len(edges) > MOST_EDGES:
         return ()
     bounds = _merge(smooth, np.array([0, *edges, len(smooth)]), noise)
-    segments = list(zip(bounds[:-1], bounds[1:], strict=True))
+    segments = list(pairwise(bounds))
     levels = [_level(smooth[a:b]) for a, b in segments]
     near = round(NEIGHBOURHOOD / dt)
     holding = _holding(smooth, bounds, near)

@@ -62,7 +62,7 @@ def test_conversion_counts_from_pipeline_1_1(tmp_path):
 def test_mies_files_use_conversion_and_numbers_in_names(tmp_path):
     path = write_nwb1(
         tmp_path / "mies.nwb",
-        dict.fromkeys((3, 12), (VOLTAGE, CURRENT * 1e-09)),
+        dict.fromkeys((3, 12), (VOLTAGE, CURRENT * 1e-9)),
         allen=False,
         conversion=1e-3,
     )

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from recording_files import ALLEN, DATA, FAST_SPIKING, step_current, write_nwb2
+
+from neurosbi.cli import main
+from neurosbi.recordings import demo_recording
+
+
+@pytest.fixture
+def inspect(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main(["inspect", *map(str, arguments)])
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return run
+
+
+def test_text(inspect, tmp_path):
+    code, out, _ = inspect(demo_recording())
+    assert code == 0
+    assert "18713001  (ABF, 30 sweeps)" in out
+    line = next(line for line in out.splitlines() if line.startswith("12 "))
+    assert "823.4-1323.4" in line
+    assert "120" in line
+    assert "a fit takes this one" in line
+    assert "input resistance        191.7 MOhm" in out
+    assert "rheobase                80 pA" in out
+    figure = tmp_path / "neurosbi-results" / "18713001" / "sweeps.png"
+    assert out.rstrip().endswith("Figure: neurosbi-results/18713001/sweeps.png")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_json(inspect, tmp_path):
+    code, out, _ = inspect(ALLEN, "--format", "json", "--plot", tmp_path / "a" / "b.pdf",
+                           "--junction-potential", "-14")  # fmt: skip
+    assert code == 0
+    data = json.loads(out)
+    assert data["fit"] == {"possible": True, "sweep": 39, "why_not": None}
+    (sweep,) = data["sweeps"]
+    assert (sweep["onset_ms"], sweep["offset_ms"], sweep["spikes"]) == (1020, 2020, 25)
+    assert sweep["usable_from_ms"] == pytest.approx(815)
+    assert sweep["rest_mV"] == pytest.approx(-81.1, abs=0.1)
+    assert data["passive"]["source"] == "the Allen database"
+    assert data["metadata"]["database"]["tau_ms"] == pytest.approx(15.33, abs=0.01)
+    assert (tmp_path / "a" / "b.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_readable_file_that_cannot_be_fitted(inspect, tmp_path):
+    path = write_nwb2(tmp_path / "vc.nwb", [(step_current(10), step_current(100))], kind="voltage")
+    code, out, _ = inspect(path)
+    assert code == 0
+    assert "Nothing can be fitted: its only sweep is voltage clamp" in out
+    code, out, _ = inspect(path, "--no-plot", "--format", "json")
+    assert json.loads(out)["fit"]["possible"] is False
+    assert json.loads(out)["figure"] is None
+
+
+def test_choice_of_sweeps(inspect):
+    code, out, _ = inspect(FAST_SPIKING, "--sweeps", "0-3,9", "--no-plot")
+    assert code == 0
+    assert "A fit takes sweep 9" in out
+    assert "Passive properties: not estimated" in out
+    code, out, err = inspect(FAST_SPIKING, "--sweeps", "17")
+    assert (code, out) == (2, "")
+    assert "has no sweep 17; it has 0-16" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing.nwb"], "there is no file"),
+        ([DATA / "README.md"], "neither NWB nor ABF"),
+        ([ALLEN, "--plot", "figure.xyz"], "a .png, .pdf or .svg file"),
+        ([ALLEN, "--plot", "a.png", "--no-plot"], "contradict"),
+        ([ALLEN, "--junction-potential", "900"], "not possible"),
+    ],
+)
+def test_bad_input(inspect, tmp_path, arguments, words):
+    code, out, err = inspect(*arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
