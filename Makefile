@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-RECORDING := data/allen_cell_types/specimen_518290966/ephys.nwb
+RECORDING := data/allen_cell_types/specimen_566517779/ephys.nwb
 
 .PHONY: help install fit demo test test-all lint bench clean
 
@@ -21,7 +21,7 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 fit: install  ## fit a Hodgkin-Huxley neuron to an Allen Cell Types recording
-	$(BIN)/neurosbi fit $(RECORDING) --existing overwrite
+	$(BIN)/neurosbi fit $(RECORDING) --junction-potential -14 --existing overwrite
 
 demo: install  ## the same for the recording that comes with the package
 	$(BIN)/neurosbi fit --demo --existing overwrite

@@ -168,9 +168,8 @@ def plan_fit(
     """
     if not isinstance(recording, Recording):
         recording = read_recording(recording, junction_potential=junction_potential)
-    if sweeps is not None:
-        recording = replace(recording, sweeps=select_sweeps(recording, sweeps))
-    sweep = default_sweep(recording)
+    chosen_from = replace(recording, sweeps=select_sweeps(recording, sweeps))
+    sweep = default_sweep(chosen_from)
     notes: list[str] = []
     if isinstance(simulator, str):
         chosen = dict(settings or {})
