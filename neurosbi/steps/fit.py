@@ -175,7 +175,8 @@ def plan_fit(
         chosen = dict(settings or {})
         named = make_simulator(simulator, features=features)
         if any(s.name == "area" for s in named.setting_table):
-            chosen["area"], note = _area(recording, area, simulator)
+            given = area if area is not None else chosen.get("area")
+            chosen["area"], note = _area(recording, given, simulator)
             notes.append(note)
         elif area is not None:
             raise BadInputError(f"simulator {simulator} needs no membrane area; leave --area out")
