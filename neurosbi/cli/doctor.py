@@ -86,7 +86,7 @@ def _gpu() -> Finding:
 
 
 def _threads() -> Finding:
-    from neurosbi.registry.worker_pool import available_cores
+    from neurosbi.cores import available_cores
 
     chosen = os.environ.get("OMP_NUM_THREADS")
     limit = f", OMP_NUM_THREADS={chosen}" if chosen else ""

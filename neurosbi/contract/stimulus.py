@@ -16,6 +16,10 @@ from neurosbi.contract.tables import Parameter, sample_box
 from neurosbi.errors import BadInputError
 
 CURRENT_UNITS = ("pA", "uA/cm2")
+HOLDING_TOLERANCE = (
+    0.05  # of the step: less shifts the rest by less than a spike's threshold varies
+)
+_NOISE_SDS = 6.0  # how far beyond its noise a current must go to count as moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +218,7 @@ class StepFamily:
             return "it is a waveform, not a step"
         if stimulus.unit != self.unit:
             return f"its unit is {stimulus.unit}, not {self.unit}"
-        if abs(stimulus.holding - self.holding) > 1e-3 * self.amplitude[1]:
+        if abs(stimulus.holding - self.holding) > HOLDING_TOLERANCE * abs(stimulus.amplitude):
             return f"its holding current is {stimulus.holding:g} {self.unit}"
         for parameter, value in zip(self.parameters, self.vector(stimulus), strict=True):
             slack = 1e-6 * (parameter.high - parameter.low)

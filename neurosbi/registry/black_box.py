@@ -28,8 +28,9 @@ from neurosbi.contract import (
     StimulusFamily,
     Sweep,
 )
+from neurosbi.cores import available_cores
 from neurosbi.errors import BadInputError, FitError
-from neurosbi.registry.worker_pool import WorkerPool, available_cores
+from neurosbi.registry.worker_pool import WorkerPool
 from neurosbi.seeds import derive_seed
 
 if TYPE_CHECKING:

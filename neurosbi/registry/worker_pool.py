@@ -1,6 +1,6 @@
 """A pool of spawned worker processes that ends with its owner, however that one ends."""
 
-__all__ = ["WorkerPool", "available_cores"]
+__all__ = ["WorkerPool"]
 
 import contextlib
 import os
@@ -45,13 +45,6 @@ class WorkerPool:
         with contextlib.suppress(OSError):  # closed before
             self._lifeline.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def available_cores() -> int:
-    """The cores this process may use; a batch system may grant fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _start_worker(lifeline: Connection) -> None:

@@ -302,7 +302,7 @@ class Binary(LinearGaussian):
 
 
 def test_log_scaled_parameter_against_a_grid():
-    network = quick(MemorySimulations(Binary(), 6000), epochs=20)
+    network = quick(MemorySimulations(Binary(), 6000), epochs=20, withheld=0.0)
     x_o, grid = np.array([0.5]), np.linspace(np.log(0.01), np.log(100), 4001)
     # 5 exp(2 x) / scale^2 is chi-squared with 5 degrees of freedom
     q = 5 * np.exp(2 * (x_o[0] - grid))
@@ -321,3 +321,24 @@ def test_stimuli_given_as_a_batch_make_the_same_encoding():
     x = np.zeros((4, 3))
     one_by_one = [network.encode(x[0], FAMILY.stimulus(row))[0] for row in stimuli.values]
     torch.testing.assert_close(network.encode(x, stimuli.values), torch.stack(one_by_one))
+
+
+def test_any_subset_of_the_features_is_answered():
+    """Without y3 the posterior is that of the other three: a truncated Gaussian, by rejection."""
+    simulator = LinearGaussian()
+    network = quick(MemorySimulations(simulator, 20_000), epochs=20, withheld=0.5)
+    given = np.array([True, True, True, False])
+    x_o = np.array([0.4, -0.3, 0.2, 1e3])  # the value that is not given must not matter
+    rng = np.random.default_rng(0)
+    a, sd = simulator.matrix[:3], simulator.noise_sd
+    cov = np.linalg.inv(a.T @ a) * sd**2
+    draws = rng.multivariate_normal(np.linalg.solve(a.T @ a, a.T @ x_o[:3]), cov, 20_000)
+    draws = draws[np.all(np.abs(draws) <= 3, axis=1)][:2000]
+    ours = network.posterior(x_o, given=given).sample(2000, seed=1)
+    assert c2st(torch.as_tensor(draws), torch.as_tensor(ours)).item() < 0.6
+
+
+def test_a_network_that_needs_all_features_says_so():
+    network = quick(MemorySimulations(LinearGaussian(), 500), epochs=1, withheld=0.0)
+    with pytest.raises(BadInputError, match="needs all its features"):
+        network.posterior(np.zeros(4), given=np.array([True, True, True, False]))

@@ -49,7 +49,7 @@ def test_constant_empty_and_mostly_zero_columns():
     assert other[0, :2].tolist() == [0, 0]
 
 
-def test_flags_vary_only_where_training_had_both_and_log_stimuli_are_in_log():
+def test_flags_say_defined_undefined_or_not_given_and_log_stimuli_are_in_log():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(400, 3))
     x[:200, 1], x[:, 2] = np.nan, np.nan
@@ -59,8 +59,13 @@ def test_flags_vary_only_where_training_had_both_and_log_stimuli_are_in_log():
     encoded = encoder(torch.as_tensor(x), torch.as_tensor(stimulus)).numpy()
     assert encoded.shape == (400, encoder.width) == (400, 8)
     assert np.isfinite(encoded).all()
-    assert np.all(encoded[:, [3, 5]] == 0)
+    assert np.all(encoded[:, 3] == 1)
+    assert np.all(encoded[:, 5] == -1)
     np.testing.assert_array_equal(encoded[:, 4], np.where(np.arange(400) < 200, -1, 1))
+    given = torch.tensor([False, True, True])
+    withheld = encoder(torch.as_tensor(x), torch.as_tensor(stimulus), given).numpy()
+    assert np.all(withheld[:, [0, 3]] == 0)
+    np.testing.assert_array_equal(np.delete(withheld, [0, 3], 1), np.delete(encoded, [0, 3], 1))
     log = np.log(stimulus[:, 0])
     np.testing.assert_allclose(encoded[:, 6], (log - log.mean()) / log.std(), atol=1e-4)
     assert encoder.low[0].item() == x[:, 0].min()

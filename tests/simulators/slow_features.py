@@ -112,6 +112,7 @@ def _moments(v, dt, on, off):
     out = {
         "rest_mean": v[:on].mean(),
         "rest_sd": tail.std(),
+        "baseline_sd": v[:on].std(),
         "v_mean": inside.mean(),
         "v_variance": centred.var(),
         "v_sd": sd,
@@ -147,7 +148,6 @@ def _spike_features(spikes, dt, on, off):
         "amplitude": amplitude.mean() if shaped else nan,
         "width": np.mean(widths) if widths else nan,
         "ahp": np.mean(ahps) if ahps else nan,
-        "early_fraction": np.mean(share < 0.5) if n else nan,
     }
     for which in (1, 3):
         s = spikes[which - 1] if n >= which else None

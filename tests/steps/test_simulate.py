@@ -185,7 +185,7 @@ def test_overwrite_never_replaces_something_else(tmp_path):
         ({"seed": -1}, "the seed is a whole number from 0"),
         ({"threads": 0}, "number of threads is at least 1"),
         ({"shard_size": 0}, "at least 1"),
-        ({"shards": [0, 9]}, "has no shard 9; its shards are 0 to 1"),
+        ({"shards": [0, 9], "shard_size": 10}, "has no shard 9; its shards are 0 to 1"),
     ],
 )
 def test_impossible_arguments(tmp_path, keywords, words):

@@ -36,6 +36,9 @@ FEATURES: Mapping[str, Feature] = {
     for f in (
         Feature("peak_count", "1", "local maxima above -10 mV during the stimulus, > 0.5 ms apart"),
         Feature("rest_mean", "mV", "mean voltage before the stimulus"),
+        Feature(
+            "baseline_sd", "mV", "standard deviation of V in all of the time before the stimulus"
+        ),
         Feature("rest_sd", "mV", "standard deviation of V in the last tenth before the stimulus"),
         Feature("v_mean", "mV", "mean voltage during the stimulus"),
         Feature("v_variance", "mV2", "variance of V during the stimulus"),
@@ -58,7 +61,6 @@ FEATURES: Mapping[str, Feature] = {
         Feature("amplitude", "mV", "mean spike amplitude, threshold to peak"),
         Feature("width", "ms", "mean spike width at half amplitude"),
         Feature("ahp", "mV", "mean depth of the trough within 5 ms after a peak below threshold"),
-        Feature("early_fraction", "1", "share of the spikes in the first half of the stimulus"),
         Feature("threshold_1", "mV", "threshold of the first spike"),
         Feature("amplitude_1", "mV", "amplitude of the first spike"),
         Feature("width_1", "ms", "width of the first spike"),
@@ -116,7 +118,7 @@ _SETS = {
         "threshold",
         "amplitude",
         "rest_mean",
-        "rest_sd",
+        "baseline_sd",
         "v_mean",
     ),
     "detailed": (
@@ -129,7 +131,7 @@ _SETS = {
         "width",
         "ahp",
         "rest_mean",
-        "rest_sd",
+        "baseline_sd",
         "v_mean",
         "v_sd",
         "v_skewness",
@@ -206,10 +208,12 @@ def _voltage(
     central_3 = p3 - 3 * mean * p2 + 2 * mean**3
     central_4 = p4 - 4 * mean * p3 + 6 * mean**2 * p2 - 3 * mean**4
     central_5 = p5 - 5 * mean * p4 + 10 * mean**2 * p3 - 10 * mean**3 * p2 + 4 * mean**5
+    rest_mean = m[mo.REST_ALL_SUM] / on
     rest_1 = m[mo.REST_POWER_1] / m[mo.REST_COUNT]
     rest_2 = m[mo.REST_POWER_2] / m[mo.REST_COUNT]
     values = {
-        "rest_mean": m[mo.ORIGIN] + m[mo.REST_ALL_SUM] / on,
+        "rest_mean": m[mo.ORIGIN] + rest_mean,
+        "baseline_sd": np.sqrt(np.maximum(m[mo.REST_ALL_POWER_2] / on - rest_mean**2, 0.0)),
         "rest_sd": np.sqrt(np.maximum(rest_2 - rest_1**2, 0.0)),
         "v_mean": m[mo.ORIGIN] + mean,
         "v_variance": variance,
@@ -241,7 +245,6 @@ def _timing(s: np.ndarray, on: np.ndarray, off: np.ndarray, dt: float) -> dict[s
         "mean_isi": mean_isi,
         "isi_cv": _where(count >= 3, np.sqrt(isi_variance) / mean_isi),
         "adaptation": _where(count >= 3, s[sp.ADAPT_SUM] / (count - 2)),
-        "early_fraction": _where(count >= 1, s[sp.FIRST_HALF] / count),
     }
 
 

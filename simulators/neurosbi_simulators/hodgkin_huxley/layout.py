@@ -40,10 +40,10 @@ FIRST_PARAMETER = 16
 TILE_V = 37  # TILE rows of voltage
 TILE_NOISE = TILE_V + TILE
 # -- rows of partial sums, kept in the working precision for one tile
-SUM_1, SUM_2, SUM_3, SUM_4, SUM_5, TOP, BOTTOM, REST_SUM, REST_SQ, REST_ALL = range(
-    TILE_NOISE + TILE, TILE_NOISE + TILE + 10
+SUM_1, SUM_2, SUM_3, SUM_4, SUM_5, TOP, BOTTOM, REST_SUM, REST_SQ, REST_ALL, REST_ALL_SQ = range(
+    TILE_NOISE + TILE, TILE_NOISE + TILE + 11
 )
-N_ROWS = REST_ALL + 1
+N_ROWS = REST_ALL_SQ + 1
 
 # -- scalars shared by all lanes of a simulation call
 (C_ENA, C_EK, C_ECA, C_DTHAY, C_DTCA) = range(5)

@@ -6,7 +6,6 @@ channels they have; everything else is here.
 
 __all__ = ["PointNeuron"]
 
-import os
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +24,7 @@ from neurosbi.contract import (
     Sweep,
 )
 from neurosbi.contract.resample import average_down
+from neurosbi.cores import available_cores
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.hodgkin_huxley import integrate as kernels
@@ -465,6 +465,8 @@ def _cut_step(sweep: Sweep, step: CurrentStep) -> _Cut:
             f"sweep {sweep.number} has only {step.onset - begin:.0f} ms of recording before its "
             f"step; {SHORTEST_REST:.0f} ms are needed to measure the resting potential"
         )
+    if step.holding:
+        notes.append(f"the holding current of {step.holding:.3g} pA is part of the stimulus")
     end = min(step.offset, step.onset + LONGEST_STEP)
     if end < step.offset:
         notes.append(f"only the first {LONGEST_STEP:.0f} ms of the {step.duration:.0f} ms step")
@@ -505,7 +507,7 @@ def _check_voltage(number: int, voltage: np.ndarray) -> None:
 
 
 def _over_blocks(one, n_blocks: int, threads: int | None) -> None:
-    workers = min(threads or os.cpu_count() or 1, n_blocks)
+    workers = min(threads or available_cores(), n_blocks)
     if workers <= 1:
         for b in range(n_blocks):
             one(b)

@@ -16,6 +16,7 @@ from neurosbi_simulators.hodgkin_huxley.layout import (
     P_OFF,
     P_ON,
     REST_ALL,
+    REST_ALL_SQ,
     REST_SQ,
     REST_SUM,
     SUM_1,
@@ -40,7 +41,8 @@ from neurosbi_simulators.numerics.spikes import (
 # rows of ``moments`` [row, lane], float64
 ORIGIN, COUNT, POWER_1, POWER_2, POWER_3, POWER_4, POWER_5 = range(7)
 REST_ALL_SUM, REST_COUNT, REST_POWER_1, REST_POWER_2, HIGHEST, LOWEST = range(7, 13)
-N_MOMENT_ROWS = 13
+REST_ALL_POWER_2 = 13
+N_MOMENT_ROWS = 14
 
 REST_TAIL = 0.9  # the standard deviation at rest is that of the last tenth before the stimulus
 
@@ -194,6 +196,7 @@ def _stimulus(block, moments, t0, real):
 def _rest(block, moments, t0, real):
     for i in range(LANES):
         block[REST_ALL * LANES + i] = real(0.0)
+        block[REST_ALL_SQ * LANES + i] = real(0.0)
         block[REST_SUM * LANES + i] = real(0.0)
         block[REST_SQ * LANES + i] = real(0.0)
     for j in range(TILE):
@@ -204,6 +207,7 @@ def _rest(block, moments, t0, real):
             x = x if now < on else real(0.0)
             tail = x if now >= real(REST_TAIL) * on else real(0.0)
             block[REST_ALL * LANES + i] += x
+            block[REST_ALL_SQ * LANES + i] += x * x
             block[REST_SUM * LANES + i] += tail
             block[REST_SQ * LANES + i] += tail * tail
     for i in range(LANES):
@@ -214,7 +218,10 @@ def _rest(block, moments, t0, real):
         n = n_all - min(max(first - t0, 0.0), n_all)
         s1 = float(block[REST_SUM * LANES + i])
         s2 = float(block[REST_SQ * LANES + i])
-        moments[REST_ALL_SUM, i] += float(block[REST_ALL * LANES + i]) + n_all * d
+        all_1 = float(block[REST_ALL * LANES + i])
+        all_2 = float(block[REST_ALL_SQ * LANES + i])
+        moments[REST_ALL_SUM, i] += all_1 + n_all * d
+        moments[REST_ALL_POWER_2, i] += all_2 + d * (2.0 * all_1 + n_all * d)
         moments[REST_COUNT, i] += n
         moments[REST_POWER_1, i] += s1 + n * d
         moments[REST_POWER_2, i] += s2 + d * (2.0 * s1 + n * d)

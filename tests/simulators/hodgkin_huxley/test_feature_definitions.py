@@ -12,7 +12,7 @@ from slow_features import slow_features
 from neurosbi.contract import CurrentStep, Sweep
 from neurosbi.errors import BadInputError
 
-SETS = ("moments-13", "cortical-23", "spikes", "default")
+SETS = ("moments-13", "cortical-23", "spikes", "default", "detailed")
 
 
 def dataset(v, *, dt, onset, offset):
@@ -44,7 +44,7 @@ def assert_equal_features(got, v, *, dt, onset, offset):
 
 def test_every_feature_is_in_some_set_and_is_compared():
     listed = {f.name for s in SETS for f in HodgkinHuxley.feature_sets[s]}
-    assert set(FEATURES) - listed <= {"early_fraction"}
+    assert set(FEATURES) == listed
 
 
 @pytest.mark.parametrize("model_class", MODELS)
