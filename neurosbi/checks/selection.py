@@ -7,7 +7,8 @@ out are found before any inference, from prior simulations at the recorded stimu
 
 1. those outside the model's range by themselves;
 2. then, as long as the combination of the rest is unlike any simulation, the one without which
-   the combination is nearest to the simulations.
+   the combination is nearest to the simulations; features marked as essential (how often the cell
+   spikes, where it rests) are not given up for the sake of others.
 
 The features left out stay in all figures and tables, and the verdict names them.
 """
@@ -49,9 +50,10 @@ def producible_features(
     kept = ~everything.outside
     if kept.sum() < FEWEST:
         kept[np.argsort(everything.excess, kind="stable")[:FEWEST]] = True
-    while kept.sum() > FEWEST and check(kept).joint_outside:
+    optional = np.array([not f.essential for f in features])
+    while kept.sum() > FEWEST and (kept & optional).any() and check(kept).joint_outside:
         ratios = {}
-        for i in np.flatnonzero(kept):
+        for i in np.flatnonzero(kept & optional):
             without = kept.copy()
             without[i] = False
             ratio = check(without).joint_ratio

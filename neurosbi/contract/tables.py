@@ -44,11 +44,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Feature:
-    """One summary of a trace. NaN means that it is undefined there (no spike, no threshold)."""
+    """One summary of a trace. NaN means that it is undefined there (no spike, no threshold).
+
+    An ``essential`` feature is not traded for others: a fit leaves it out only when the model
+    cannot produce the value at all.
+    """
 
     name: str
     unit: str
     description: str = ""
+    essential: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,13 @@ AUTOCORRELATION_LAGS = (1.0, 2.0, 3.0, 4.0, 5.0)  # ms
 FEATURES: Mapping[str, Feature] = {
     f.name: f
     for f in (
-        Feature("peak_count", "1", "local maxima above -10 mV during the stimulus, > 0.5 ms apart"),
-        Feature("rest_mean", "mV", "mean voltage before the stimulus"),
+        Feature(
+            "peak_count",
+            "1",
+            "local maxima above -10 mV during the stimulus, > 0.5 ms apart",
+            essential=True,
+        ),
+        Feature("rest_mean", "mV", "mean voltage before the stimulus", essential=True),
         Feature(
             "baseline_sd", "mV", "standard deviation of V in all of the time before the stimulus"
         ),
@@ -50,7 +55,7 @@ FEATURES: Mapping[str, Feature] = {
             Feature(f"autocorrelation_{lag:g}", "1", f"autocorrelation of V at a lag of {lag:g} ms")
             for lag in AUTOCORRELATION_LAGS
         ),
-        Feature("spike_count", "1", "spikes during the stimulus"),
+        Feature("spike_count", "1", "spikes during the stimulus", essential=True),
         Feature("rate", "Hz", "spikes per second of stimulus"),
         Feature("latency", "ms", "stimulus onset to the first peak"),
         Feature("first_isi", "ms", "first interval between peaks"),
