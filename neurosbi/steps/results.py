@@ -106,7 +106,7 @@ class Result(Findings):
     def report(self, path: str | Path) -> Path:
         """Write the HTML report to ``path``; returns the path."""
         path = Path(path)
-        text = render_report(self, folder=path.parent)
+        text = render_report(self, folder=self.folder)
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return path

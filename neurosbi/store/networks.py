@@ -100,4 +100,9 @@ def _read_card(path: Path) -> dict[str, Any]:
 def _is_pickle(path: Path) -> bool:
     """torch.save files are zip archives of a pickle; plain pickles start with their protocol."""
     with path.open("rb") as file:
-        return file.read(4).startswith(_PICKLE_STARTS)
+        start = file.read(9)
+    # A safetensors file begins with the length of its JSON header as 8 bytes, little-endian, and
+    # that number can look like the start of a pickle (1408 is 0x80 0x05).
+    if start[8:] == b"{" and 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size:
+        return False
+    return start.startswith(_PICKLE_STARTS)

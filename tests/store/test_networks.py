@@ -53,6 +53,18 @@ def test_a_pickle_is_refused_and_not_opened(path, save, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("length", [1408, 1152, 640])  # 80 05, 80 04, 80 02 as the first bytes
+def test_a_header_whose_length_looks_like_a_pickle_is_read(path, length):
+    file = path / "weights.safetensors"
+    whole = file.read_bytes()
+    old = int.from_bytes(whole[:8], "little")
+    header = whole[8 : 8 + old].ljust(length)  # the format allows spaces at its end
+    file.write_bytes(length.to_bytes(8, "little") + header + whole[8 + old :])
+    weights, _ = read_network(path)
+    for name, value in WEIGHTS.items():
+        np.testing.assert_array_equal(weights[name], value)
+
+
 def test_damage_is_said_in_a_sentence(path):
     whole = (path / "weights.safetensors").read_bytes()
     (path / "weights.safetensors").write_bytes(whole[:-3])
