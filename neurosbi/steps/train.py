@@ -83,7 +83,7 @@ def train(
     elif checkpoint.exists():
         say(f"continuing from {checkpoint}", show=progress)
 
-    def trained() -> Network:
+    def trained() -> "Network":
         return train_method(
             method,
             store,

@@ -93,10 +93,16 @@ def _not_writable(path: Path, error: OSError) -> NeuroSBIError:
             f"the cache {cache} cannot be written ({reason}); set NEUROSBI_CACHE_DIR to a folder "
             "that can"
         )
-    return BadInputError(
+    refusal = _NotWritable(
         f"{path} cannot be written ({reason}); choose another place with -o, or change the "
         "permissions"
     )
+    refusal.strerror = reason
+    return refusal
+
+
+class _NotWritable(BadInputError, OSError):
+    """Also an `OSError`, for callers that can do without the file."""
 
 
 def _concerns(error: OSError, folder: Path) -> bool:
