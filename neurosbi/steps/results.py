@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 STORE = "results.zarr"
-_PACKAGES = ("numpy", "scipy", "numba", "torch", "sbi", "zuko", "xarray", "zarr", "matplotlib")
+_PACKAGES = ("numpy", "scipy", "numba", "torch", "sbi", "xarray", "zarr", "matplotlib")
 
 Existing = Literal["error", "skip", "overwrite"]
 

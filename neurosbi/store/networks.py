@@ -6,7 +6,6 @@ The folder appears whole or not at all. Weights are plain tensors: nothing is ev
 __all__ = ["is_network", "read_network", "write_network"]
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
+from neurosbi.store.cache import finite_data
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 LAYOUT = 1
@@ -29,7 +29,7 @@ def write_network(path: Path, weights: Mapping[str, np.ndarray], card: Mapping[s
     with atomic_path(Path(path)) as temporary:
         temporary.mkdir()
         save_file(dict(weights), temporary / WEIGHTS)
-        text = json.dumps(_plain({"layout": LAYOUT, **card}), indent=1, allow_nan=False)
+        text = json.dumps(finite_data({"layout": LAYOUT, **card}), indent=1, allow_nan=False)
         (temporary / CARD).write_text(text + "\n")
 
 
@@ -67,19 +67,6 @@ def read_network(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def is_network(path: Path) -> bool:
     """Whether ``path`` holds a finished network."""
     return (Path(path) / CARD).is_file() and (Path(path) / WEIGHTS).is_file()
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON data; a number that is not finite becomes null, as JSON has none."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosbi.errors import BadInputError, FitError, InterruptedRunError
+from neurosbi.errors import FitError, InterruptedRunError
 from neurosbi.progress import ProgressBar, progress_bar
 from neurosbi.seeds import derive_seed
 from neurosbi.training.checkpoint import (

@@ -130,9 +130,11 @@ def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path, monkey
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_a_forbidden_write_is_said_but_not_a_forbidden_read(tmp_path, code):
-    with pytest.raises(BadInputError, match=r"a\.json cannot be written"):
-        with atomic_path(tmp_path / "a.json") as temporary:
-            raise OSError(code, "forbidden", str(temporary))
+    with (
+        pytest.raises(BadInputError, match=r"a\.json cannot be written"),
+        atomic_path(tmp_path / "a.json") as temporary,
+    ):
+        raise OSError(code, "forbidden", str(temporary))
     with pytest.raises(OSError, match="secret"), atomic_path(tmp_path / "a.json"):
         raise OSError(code, "forbidden", "/elsewhere/secret")
     assert names(tmp_path) == []

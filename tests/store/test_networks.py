@@ -30,7 +30,7 @@ def test_what_is_written_is_read(path):
 
 
 def test_a_failed_write_leaves_the_old_network(path):
-    with pytest.raises(TypeError):
+    with pytest.raises(BadInputError, match="object"):
         write_network(path, {"a": np.zeros(2)}, {"bad": object()})
     assert read_network(path)[1]["method"] == "npe"
     assert sorted(p.name for p in path.parent.iterdir()) == ["network"]
