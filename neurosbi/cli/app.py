@@ -12,6 +12,8 @@ from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
 _VERBS = ("fit", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
+_STOPPED = "stopped; run the same command again to continue"
+
 # typer may ship its own copy of click: this is the class it really raises
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -49,6 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     try:
         code = app(args=arguments, standalone_mode=False, prog_name="neurosbi")
+        if code == InterruptedRunError.exit_code:  # typer makes this of Ctrl-C, without a word
+            code = _complain(_STOPPED, code)
     except NeuroSBIError as error:
         if debug:
             raise
@@ -60,9 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         said = error.format_message().strip()  # nothing where the help was shown instead
         code = _complain(f"{said.rstrip('.')}. See: {command} --help", 2) if said else 2
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain(
-            "stopped; run the same command again to continue", InterruptedRunError.exit_code
-        )
+        code = _complain(_STOPPED, InterruptedRunError.exit_code)
     except Exception as error:  # a defect: say what to send us instead of a page of traceback
         if debug:
             raise

@@ -5,11 +5,11 @@ __all__ = ["fit"]
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from neurosbi.errors import InterruptedRunError, NeuroSBIError
+from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
 if TYPE_CHECKING:
     from neurosbi.steps.results import Result
@@ -100,7 +100,6 @@ def fit(
     neurosbi fit *.abf --simulator hodgkin-huxley-cortical --existing skip
     """
     from neurosbi.cli.options import parse_settings
-    from neurosbi.errors import BadInputError
     from neurosbi.recordings import demo_recording
 
     paths = [*(files or []), *([demo_recording()] if demo else [])]
@@ -112,48 +111,80 @@ def fit(
         )
     from neurosbi.steps.fit import fit as fit_recording
 
-    results, worst = [], None
-    for path in paths:
-        try:
-            result = fit_recording(
-                path,
-                simulator=simulator,
-                method=method,
-                sweeps=sweeps,
-                simulations=simulations,
-                samples=samples,
-                features=features,
-                settings=parse_settings(settings or []),
-                area=area,
-                junction_potential=junction_potential,
-                network=network,
-                output=output,
-                device=device,
-                threads=threads,
-                seed=seed,
-                existing=existing,
-                progress=not quiet,
-                **({} if epochs is None else {"epochs": epochs}),
-            )
-        except InterruptedRunError:
-            raise
-        except NeuroSBIError as error:
-            if len(paths) == 1:
+    _check_folders(paths)
+    shown: list[dict[str, Any]] = []
+    worst = 0
+
+    def note_failure(path: Path, sentence: str, code: int) -> None:
+        nonlocal worst
+        print(f"neurosbi: {sentence}", file=sys.stderr)
+        shown.append({"path": str(path), "error": sentence, "exit_code": code})
+        worst = max(worst, code)
+
+    try:
+        for path in paths:
+            try:
+                result = fit_recording(
+                    path,
+                    simulator=simulator,
+                    method=method,
+                    sweeps=sweeps,
+                    simulations=simulations,
+                    samples=samples,
+                    features=features,
+                    settings=parse_settings(settings or []),
+                    area=area,
+                    junction_potential=junction_potential,
+                    network=network,
+                    output=output,
+                    device=device,
+                    threads=threads,
+                    seed=seed,
+                    existing=existing,
+                    progress=not quiet,
+                    **({} if epochs is None else {"epochs": epochs}),
+                )
+                shown.append(_shown(result, format))
+            except InterruptedRunError:
                 raise
-            print(f"neurosbi: {error}", file=sys.stderr)
-            worst = max(worst or 0, error.exit_code)
-            continue
-        results.append(_shown(result, format))
-    if format == "json":
-        print(json.dumps(results[0] if len(paths) == 1 else results, indent=2))
+            except NeuroSBIError as error:
+                if len(paths) == 1:
+                    raise
+                note_failure(path, str(error), error.exit_code)
+            except Exception as error:  # a defect: the other recordings need not suffer from it
+                if len(paths) == 1:
+                    raise
+                note_failure(path, f"{path}: internal error: {type(error).__name__}: {error}", 1)
+    finally:  # also after Ctrl-C: what is done is told
+        if format == "json" and shown:
+            print(json.dumps(shown[0] if len(paths) == 1 else shown, indent=2), flush=True)
     if worst:
         raise typer.Exit(worst)
 
 
-def _shown(result: "Result", format: str) -> dict | None:
+def _check_folders(paths: list[Path]) -> None:
+    """Refuse recordings whose results would go to the same folder."""
+    from neurosbi.recordings import read_recording
+
+    names: dict[str, Path] = {}
+    for path in paths if len(paths) > 1 else ():
+        try:
+            name = read_recording(path).name
+        except Exception:
+            continue  # said when its turn comes
+        if name in names:
+            raise BadInputError(
+                f"{names[name]} and {path} are both called {name}, so that their results would go "
+                "to the same folder; fit them one at a time, each with its own -o"
+            )
+        names[name] = path
+
+
+def _shown(result: "Result", format: str) -> dict[str, Any]:
+    """Print the result; returns it as plain data where that is printed at the end."""
     from neurosbi.report import print_summary, summary_json
 
     if format == "json":
         return summary_json(result, folder=result.folder)
     print_summary(result, folder=result.folder)
-    return None
+    return {}

@@ -3,27 +3,17 @@
 __all__ = ["train"]
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurosbi.cli.options import Existing, OutputFormat
+
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
 
 NEEDS_ARGUMENTS = True
-
-
-class _Existing(StrEnum):
-    resume = "resume"
-    overwrite = "overwrite"
-    error = "error"
-
-
-class _Format(StrEnum):
-    text = "text"
-    json = "json"
 
 
 def train(
@@ -55,17 +45,17 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and shuffling.")] = 0,
     existing: Annotated[
-        _Existing,
+        Existing,
         typer.Option(
             help=(
                 "resume: continue, or open what is finished; overwrite: train anew and replace; "
                 "error: refuse."
             )
         ),
-    ] = _Existing.resume,
+    ] = Existing.resume,
     output_format: Annotated[
-        _Format, typer.Option("--format", help="How to print the summary.")
-    ] = _Format.text,
+        OutputFormat, typer.Option("--format", help="How to print the summary.")
+    ] = OutputFormat.text,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
 ) -> None:
     """Train a network that turns features into a posterior.
@@ -102,7 +92,7 @@ def train(
         **options,
     )
     summary = _summary(network, path)
-    if output_format is _Format.json:
+    if output_format is OutputFormat.json:
         print(json.dumps(summary, indent=2))
     else:
         for name, text in _lines(summary):

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """Names within ``module``: the configuration class, the trainer, the builder from a card."""
+    """Names within ``module``: the configuration class, the trainer, the builder from a card.
+
+    ``version`` is raised when the same configuration and data give another network than before.
+    """
 
     module: str
     config: str
     train: str
     build: str
     summary: str
+    version: int
 
     def load(self, name: str) -> Any:
         """The object called ``name`` in the module of the method."""
@@ -40,6 +44,7 @@ METHODS: dict[str, Method] = {
         "train_npe",
         "build_npe",
         "neural posterior estimation with a spline flow",
+        version=1,
     ),
 }
 

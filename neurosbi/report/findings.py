@@ -9,6 +9,7 @@ __all__ = ["Findings"]
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from neurosbi.checks import PredictiveCheck, PriorPredictiveCheck, Verdict
@@ -38,6 +39,17 @@ class Findings:
             self.prior_predictive,
             left_out=self.stored.verdict.get("left_out", ()),
         )
+
+    @property
+    def used(self) -> np.ndarray:
+        """bool [feature]: the posterior is conditioned on it."""
+        left_out = self.stored.verdict.get("left_out", ())
+        return np.array([f.name not in left_out for f in self.predictive.features])
+
+    @cached_property
+    def predictive_used(self) -> PredictiveCheck:
+        """The predictive check of the features used, as the verdict sees it."""
+        return self.predictive.only(self.used)
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from neurosbi.report.figures import figures, png
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
 
+_UNITS = ("MOhm", "ms", "mV", "pA")
 _CLASSES = {"trust": "trust", "caution": "caution", "do not use": "no"}
 
 
@@ -89,7 +90,7 @@ def _sentence(text: str) -> str:
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
     stored = findings.stored
-    facts = [(str(k).replace("_", " "), _shown(v)) for k, v in stored.recording.items()]
+    facts = [_fact(str(k), v) for k, v in stored.recording.items()]
     facts.append(("sweep", str(stored.observation.sweep)))
     facts.append(("stimulus", stimulus_text(stored.observation.stimulus)))
     simulator = stored.simulator
@@ -106,6 +107,24 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         times = ", ".join(f"{k} {v:.3g} s" for k, v in stored.seconds.items() if v is not None)
         facts.append(("time taken", times))
     return [(name, value) for name, value in facts if value]
+
+
+def _fact(key: str, value: Any) -> tuple[str, str]:
+    """A name with spaces, and the value in words; a unit at the end of a name follows the value."""
+    name, _, unit = key.rpartition("_")
+    if key == "junction_potential":
+        name, unit = key, "mV"
+    elif unit not in _UNITS:
+        name, unit = key, ""
+    name = name.replace("_", " ")
+    if isinstance(value, Mapping):
+        return name, "; ".join(
+            (": " if isinstance(v, Mapping) else " ").join(_fact(str(k), v))
+            for k, v in value.items()
+        )
+    if isinstance(value, float):
+        value = f"{value:.4g}"
+    return name, f"{_shown(value)} {unit}".rstrip()
 
 
 def _shown(value: Any) -> str:
@@ -151,8 +170,8 @@ def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
                 "median": number(row["predicted_median"], width),
                 "interval": _interval(row["predicted_q5"], row["predicted_q95"], width),
                 "prior": _interval(row["prior_low"], row["prior_high"], width),
-                "distance": _plain(row["distance"]),
-                "prior_distance": _plain(row["prior_distance"]),
+                "distance": _two_digits(row["distance"]),
+                "prior_distance": _two_digits(row["prior_distance"]),
                 "remark": row["remark"],
                 "bad": bool(prior.outside[i] or check.missed[i]),
             }
@@ -164,16 +183,16 @@ def _interval(low: float, high: float, width: float) -> str:
     return f"{number(low, width)} to {number(high, width)}" if np.isfinite(low) else "undefined"
 
 
-def _plain(value: float) -> str:
+def _two_digits(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else ""
 
 
 def _distance_text(findings: Findings) -> str:
-    check = findings.predictive
+    check = findings.predictive_used
     if not np.isfinite(check.mean_distance):
         return "No feature is defined both in the recording and in the predictions."
     return (
-        f"Averaged over the features, predictions are {check.mean_distance:.2f} prior standard "
+        f"Averaged over the features that were fitted, predictions are {check.mean_distance:.2f} prior standard "
         f"deviations away from the recording; simulations of the prior are "
         f"{check.mean_prior_distance:.2f} away."
     )

@@ -13,6 +13,7 @@ import numpy as np
 from neurosbi.plots.style import unit_text
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
+from neurosbi.store.cache import finite_data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,15 +56,15 @@ def print_summary(
         )
     console.print(table)
     console.print()
-    check = findings.predictive
-    if np.isfinite(check.mean_distance):
+    check, used = findings.predictive, findings.predictive_used
+    if np.isfinite(used.mean_distance):
         console.print(
-            f"Predictive distance {check.mean_distance:.2f} prior standard deviations (prior "
-            f"simulations: {check.mean_prior_distance:.2f}), by feature:"
+            f"Predictive distance {used.mean_distance:.2f} prior standard deviations (prior "
+            f"simulations: {used.mean_prior_distance:.2f}), by feature:"
         )
         items = [
-            f"{f.name.replace('_', ' ')} {d:.2f}"
-            for f, d in zip(check.features, check.distance, strict=True)
+            f"{f.name.replace('_', ' ')} {d:.2f}" + ("" if u else " (left out of the fit)")
+            for f, d, u in zip(check.features, check.distance, findings.used, strict=True)
             if np.isfinite(d)
         ]
         console.print(escape("  " + ", ".join(items)))
@@ -75,7 +76,7 @@ def print_summary(
 
 def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str, Any]:
     """Verdict, parameters and features as plain data; undefined numbers are None."""
-    stored, check, prior = findings.stored, findings.predictive, findings.prior_predictive
+    stored, check, prior = findings.stored, findings.predictive_used, findings.prior_predictive
     return {
         "recording": dict(stored.recording),
         "sweep": stored.observation.sweep,
@@ -88,16 +89,16 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
             "reasons": list(findings.verdict.reasons),
         },
         "summary": list(findings.sentences),
-        "parameters": [_plain(row) for row in findings.summary.to_dict("records")],
-        "features": [_plain(row) for row in findings.feature_table.to_dict("records")],
-        "predictive": _plain(
+        "parameters": finite_data(findings.summary.to_dict("records")),
+        "features": finite_data(findings.feature_table.to_dict("records")),
+        "predictive": finite_data(
             {
                 "mean_distance": check.mean_distance,
                 "mean_prior_distance": check.mean_prior_distance,
                 "valid_fraction": check.valid_fraction,
             }
         ),
-        "prior_predictive": _plain(
+        "prior_predictive": finite_data(
             {
                 "passed": prior.passed,
                 "joint_ratio": prior.joint_ratio,
@@ -107,10 +108,4 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
         | {"sentences": list(prior.sentences)},
         "folder": None if folder is None else str(folder),
         "seconds": dict(stored.seconds),
-    }
-
-
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    return {
-        str(k): None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()
     }

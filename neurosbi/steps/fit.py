@@ -5,59 +5,49 @@ configuration is taken from the cache; where there is none, simulations are draw
 trained on them first. Every part is kept, so an interrupted fit continues where it was.
 """
 
-__all__ = ["Plan", "fit", "plan_fit", "result_folder"]
+__all__ = ["RESULTS", "Plan", "fit", "plan_fit", "result_folder"]
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from neurosbi.contract import (
-    FixedStimulus,
-    Observation,
-    Recording,
-    Simulator,
-    StimulusFamily,
-)
+import numpy as np
+
+from neurosbi.contract import Recording, SimulationBatch, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
-from neurosbi.recordings import default_sweep, estimate_passive, read_recording, select_sweeps
-from neurosbi.registry import simulator as make_simulator
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.results import Result, assemble_result, open_result, write_result
 from neurosbi.steps.simulate import simulate
 from neurosbi.store import config_hash
+from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from neurosbi.inference.network import Network
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
-RESULTS = Path("neurosbi-results")
 SIMULATIONS = 100_000
 SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
+_NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What will be fitted: the recording's sweep as the simulator sees it, and the stimuli."""
+class _PriorCheck:
+    """Simulations of the prior at the recorded stimulus; ``given[feature]``: what they can show."""
 
-    recording: Recording
-    simulator: Simulator
-    observation: Observation
-    family: StimulusFamily
-    method: str
-    config: Mapping[str, Any]
-
-    @property
-    def folder(self) -> Path:
-        """Where the result goes unless told otherwise."""
-        return result_folder(self.recording, self.simulator.name, self.method)
+    theta: np.ndarray
+    batch: SimulationBatch
+    given: np.ndarray
 
 
 def fit(
@@ -84,15 +74,24 @@ def fit(
     """Fit a simulator to one sweep of a recording and write the result folder.
 
     ``recording`` is a file (NWB, ABF) or a `Recording`. ``sweeps`` restricts the choice of the
-    sweep (default: all; see `neurosbi.recordings.default_sweep`). ``features`` and ``settings``
-    go to the simulator if it is given by name; ``area`` is the membrane area in cm2 for
-    simulators that compute per area (None: estimated from subthreshold sweeps).
-    ``junction_potential`` (mV) is added to the recorded voltage. ``network`` is a trained network
-    to use instead of the cached one. ``options`` change the method's configuration.
+    sweep (default: all; see `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a
+    `Simulator`; ``features`` and ``settings`` go to one given by name, and ``area`` is the membrane
+    area in cm2 for those that compute per area (None: estimated from subthreshold sweeps).
+    ``junction_potential`` (mV) is added to the voltage of a file; a `Recording` has been read with
+    its own.
+
+    ``simulations`` is how many simulations a new network is trained on; ``options`` change the
+    configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
+    (or its folder) to use instead; method, simulations and stimuli are then those of its training.
+    ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
+
+    ``device`` trains and samples: "auto" (a GPU where there is one), "cpu" or "cuda". ``threads``
+    simulate (None: all cores); they do not change the result. ``seed`` determines every random
+    draw: parameters, noise, weights, posterior samples. ``progress`` False: nothing on stderr.
 
     The result goes to ``output`` (default neurosbi-results/<recording>/<simulator>-<method>);
-    ``existing`` says what happens to one that is there: "error" refuses, "skip" leaves and opens
-    it, "resume" does the same if it is a result of this very configuration, "overwrite" replaces
+    ``existing`` says what happens to one that is there: "error" refuses, "skip" opens it if it is
+    of the same recording, "resume" if it is of this very configuration, and "overwrite" replaces
     it when the new one is complete.
 
     Raises `BadInputError`, `FitError`, `MissingResourceError` or `InterruptedRunError`.
@@ -103,7 +102,8 @@ def fit(
     from neurosbi.training import resolve_device
 
     method_config(method, **options)  # what cannot work is said before any work is done
-    resolve_device(device)
+    where = resolve_device(device)
+    given_network = _given_network(network, options)
     timer = _Timer()
     with timer("reading"):
         plan = plan_fit(
@@ -115,123 +115,82 @@ def fit(
             settings=settings,
             area=area,
             junction_potential=junction_potential,
+            network=given_network,
         )
+    if given_network is None:
+        training = {"simulations": simulations, "seed": seed, "options": options}
+    else:
+        training = _provenance(given_network, network)
     plan = replace(
-        plan,
-        config={
-            **plan.config,
-            "simulations": simulations,
-            "samples": samples,
-            "seed": seed,
-            "options": options,
-        },
+        plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
     folder = Path(output) if output is not None else plan.folder
     done = _existing_result(folder, plan, existing)
     if done is not None:
         say(f"{folder} holds this result already", show=progress)
         return done
+    check_writable(folder)
+    net = given_network
+    if net is None:
+        net = _cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
     _announce(plan, show=progress)
-    net = _network(
-        plan,
-        network,
-        simulations=simulations,
-        seed=seed,
-        device=device,
-        threads=threads,
-        progress=progress,
-        options=options,
-        timer=timer,
-    )
+    prior = _prior_check(plan, seed=seed, threads=threads, timer=timer)
+    if net is None:
+        net = _new_network(
+            plan,
+            simulations=simulations,
+            seed=seed,
+            device=device,
+            threads=threads,
+            progress=progress,
+            options=options,
+            timer=timer,
+        )
+    net = net.to(where)
     result = _infer(
-        plan, net, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+        plan, net, prior, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
     )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder, network=net)
 
 
-def plan_fit(
-    recording: str | Path | Recording,
-    *,
-    simulator: str | Simulator = "hodgkin-huxley",
-    method: str = "npe",
-    sweeps: str | Iterable[int] | None = None,
-    features: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    area: float | None = None,
-    junction_potential: float = 0.0,
-) -> Plan:
-    """Read the recording, choose the sweep, and find the stimuli a network must know.
-
-    Raises `BadInputError` with the reason when this recording cannot be fitted.
-    """
-    if not isinstance(recording, Recording):
-        recording = read_recording(recording, junction_potential=junction_potential)
-    chosen_from = replace(recording, sweeps=select_sweeps(recording, sweeps))
-    sweep = default_sweep(chosen_from)
-    notes: list[str] = []
-    if isinstance(simulator, str):
-        chosen = dict(settings or {})
-        named = make_simulator(simulator, features=features)
-        if any(s.name == "area" for s in named.setting_table):
-            given = area if area is not None else chosen.get("area")
-            chosen["area"], note = _area(recording, given, simulator)
-            notes.append(note)
-        elif area is not None:
-            raise BadInputError(f"simulator {simulator} needs no membrane area; leave --area out")
-        simulator = make_simulator(simulator, features=features, **chosen)
-    observation = simulator.observe(sweep)
-    if recording.junction_potential:
-        notes.append(f"{recording.junction_potential:g} mV liquid-junction correction added")
-    family = simulator.stimulus_family
-    reason = family.why_not(observation.stimulus)
-    if reason is not None:
-        notes.append(f"a network for this stimulus alone, because {reason}")
-        family = FixedStimulus(observation.stimulus)
-    observation = replace(observation, notes=(*observation.notes, *notes))
-    config = {
-        "method": method,
-        "simulator": simulator.config(),
-        "preparation": {
-            s.name: simulator.settings[s.name]
-            for s in simulator.setting_table
-            if s.role == "preparation"
-        },
-        "sweep": sweep.number,
-        "junction_potential": recording.junction_potential,
-        "stimulus_family": family.to_dict()["kind"],
-    }
-    return Plan(recording, simulator, observation, family, method, config)
-
-
-def result_folder(recording: Recording, simulator: str, method: str) -> Path:
-    """The default place of a result: neurosbi-results/<recording>/<simulator>-<method>."""
-    return RESULTS / recording.name / f"{simulator}-{method}"
-
-
-def _area(recording: Recording, area: float | None, simulator: str) -> tuple[float, str]:
-    """The membrane area (cm2) of the cell and where it comes from."""
-    if area is not None:
-        return area, f"membrane area {area:.3g} cm2 as given"
-    passive = estimate_passive(recording)
-    if passive is None:
+def _given_network(
+    network: "str | Path | Network | None", options: Mapping[str, Any]
+) -> "Network | None":
+    if network is None:
+        return None
+    if options:
         raise BadInputError(
-            f"{recording.path.name}: the membrane area cannot be estimated, because no "
-            "subthreshold sweep shows a clean charging curve; give it in cm2 (--area, for example "
-            f"1.9e-4), or use --simulator hodgkin-huxley-cortical, which needs none"
+            f"{', '.join(options)} would change a training, but the network given is trained "
+            "already; leave it out, or leave --network out"
         )
-    return passive.area, (
-        f"membrane area {passive.area:.3g} cm2 from tau {passive.tau:.3g} ms and input resistance "
-        f"{passive.input_resistance:.3g} MOhm ({passive.source})"
-    )
+    from neurosbi.steps.train import open_network
+
+    return open_network(network) if isinstance(network, (str, Path)) else network
+
+
+def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[str, Any]:
+    """What a given network was trained on, as its card says."""
+    used = net.card["simulations"]
+    config = {
+        "given_network": net.card.get("config_hash") or config_hash(net.card),
+        "simulations": used["used"] + used["dropped"],
+        "seed": net.card["seed"],
+        "simulation_seed": used["seed"],
+    }
+    if isinstance(network, (str, Path)):
+        config["network_path"] = str(Path(network).absolute())
+    return config
 
 
 def _existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | None:
     """The finished result to return instead of fitting, if any; refuses where one is in the way."""
     if existing not in ("error", "resume", "skip", "overwrite"):
         raise BadInputError(f"existing is error, resume, skip or overwrite, not {existing!r}")
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"{folder} is a file; give a folder for the result with -o")
+    if not folder.exists() or not any(folder.iterdir()):
         return None
     if not (folder / "manifest.json").is_file():
         raise BadInputError(
@@ -245,13 +204,18 @@ def _existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | N
             "--existing overwrite, skip or resume"
         )
     result = open_result(folder)
-    config = {k: v for k, v in result.config.items() if k != "network"}
-    if existing == "resume" and config_hash(config) != config_hash(plan.config):
+    remedy = "choose another folder with -o, or replace it with --existing overwrite"
+    if result.config.get("recording") != plan.config["recording"]:
         raise BadInputError(
-            f"{folder} holds the result of another configuration; choose another folder with -o, "
-            "or replace it with --existing overwrite"
+            f"{folder} holds the result of another recording than {plan.recording.path}; {remedy}"
         )
+    if existing == "resume" and _compared(result.config) != _compared(plan.config):
+        raise BadInputError(f"{folder} holds the result of another configuration; {remedy}")
     return result
+
+
+def _compared(config: Mapping[str, Any]) -> str:
+    return config_hash({k: v for k, v in config.items() if k not in _NOT_COMPARED})
 
 
 def _announce(plan: Plan, *, show: bool) -> None:
@@ -267,9 +231,50 @@ def _announce(plan: Plan, *, show: bool) -> None:
         say(f"  {note}", show=show)
 
 
-def _network(
+def _cached(
+    plan: Plan, *, simulations: int, seed: int, options: Mapping[str, Any], show: bool
+) -> "Network | None":
+    """The network of this configuration, if the cache holds a readable one."""
+    from neurosbi.steps.train import cached_network
+
+    try:
+        net = cached_network(
+            plan.simulator,
+            plan.family,
+            n=simulations,
+            method=plan.method,
+            seed=seed,
+            options=options,
+        )
+    except BadInputError as error:
+        say(f"the network in the cache cannot be used, it is trained again: {error}", show=show)
+        return None
+    if net is not None:
+        say("a network of this configuration is in the cache", show=show)
+    return net
+
+
+def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: "_Timer") -> _PriorCheck:
+    """What the simulator can show at this stimulus; needs no network, so it comes before one."""
+    from neurosbi.checks import producible_features
+
+    simulator, observation = plan.simulator, plan.observation
+    with timer("prior simulations"):
+        theta = simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
+        batch = simulator.simulate(
+            theta,
+            stimulus=observation.stimulus,
+            seed=derive_seed(seed, "prior check"),
+            threads=threads,
+        )
+        given = producible_features(
+            simulator.feature_set, observation.x, prior_x=batch.x, prior_status=batch.status
+        )
+    return _PriorCheck(theta, batch, given)
+
+
+def _new_network(
     plan: Plan,
-    network: "str | Path | Network | None",
     *,
     simulations: int,
     seed: int,
@@ -279,14 +284,12 @@ def _network(
     options: Mapping[str, Any],
     timer: "_Timer",
 ) -> "Network":
-    """The network given, the cached one, or a new one."""
-    from neurosbi.steps.train import cached_network, open_network, train
+    """Simulate and train, unless another process does so at this moment: then wait for it."""
+    from filelock import FileLock
 
-    if network is not None:
-        net = open_network(network) if isinstance(network, (str, Path)) else network
-        net.check_simulator(plan.simulator)
-        return net
-    net = cached_network(
+    from neurosbi.steps.train import cached_path, train
+
+    path = cached_path(
         plan.simulator,
         plan.family,
         n=simulations,
@@ -294,30 +297,59 @@ def _network(
         seed=seed,
         options=options,
     )
-    if net is not None:
-        say("a network of this configuration is in the cache", show=progress)
-        return net
-    say(
-        "no trained network of this configuration yet: simulating and training, once", show=progress
-    )
-    with timer("simulating"):
-        store = simulate(
-            plan.simulator,
-            simulations,
-            stimulus=plan.family,
-            seed=seed,
-            threads=threads,
-            progress=progress,
+    check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=progress):
+        net = _cached(plan, simulations=simulations, seed=seed, options=options, show=False)
+        if net is not None:
+            say("another process has trained the network meanwhile", show=progress)
+            return net
+        say(
+            "no trained network of this configuration yet: simulating and training, once",
+            show=progress,
         )
-    with timer("training"):
-        return train(
-            store, method=plan.method, seed=seed, device=device, progress=progress, **options
-        )
+        with timer("simulating"):
+            store = simulate(
+                plan.simulator,
+                simulations,
+                stimulus=plan.family,
+                seed=seed,
+                threads=threads,
+                progress=progress,
+            )
+        with timer("training"):
+            return train(
+                store,
+                method=plan.method,
+                seed=seed,
+                device=device,
+                # what is there already was found to be unreadable
+                existing="overwrite" if path.exists() else "resume",
+                progress=progress,
+                **options,
+            )
+
+
+@contextmanager
+def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
+    """Hold the lock; say so when another process has to finish first."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process is making this network: waiting for it", show=show)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _infer(
     plan: Plan,
     net: "Network",
+    prior: _PriorCheck,
     *,
     samples: int,
     seed: int,
@@ -326,24 +358,12 @@ def _infer(
     show: bool,
 ) -> Result:
     """Posterior samples, predictive checks and the verdict."""
-    from neurosbi.checks import predictive_check, producible_features
+    from neurosbi.checks import predictive_check
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
-    with timer("prior simulations"):
-        prior_theta = simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
-        prior = simulator.simulate(
-            prior_theta,
-            stimulus=observation.stimulus,
-            seed=derive_seed(seed, "prior check"),
-            threads=threads,
-        )
+    given = prior.given if net.card.get("withheld") else None
     with timer("sampling"):
-        given = None
-        if net.card.get("withheld"):
-            given = producible_features(
-                simulator.feature_set, observation.x, prior_x=prior.x, prior_status=prior.status
-            )
         posterior = net.posterior(observation.x, observation.stimulus, given)
         theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
         log_prob = posterior.log_prob(theta)
@@ -353,8 +373,8 @@ def _infer(
             observation,
             theta[:_PREDICTIVE],
             seed=derive_seed(seed, "predictive check"),
-            prior_x=prior.x,
-            prior_status=prior.status,
+            prior_x=prior.batch.x,
+            prior_status=prior.batch.status,
             n_traces=_TRACES,
             threads=threads,
         )
@@ -364,9 +384,9 @@ def _infer(
         theta=theta,
         log_prob=log_prob,
         predictive=check,
-        prior_theta=prior_theta,
-        prior_x=prior.x,
-        prior_status=prior.status,
+        prior_theta=prior.theta,
+        prior_x=prior.batch.x,
+        prior_status=prior.batch.status,
         given=given,
         seed=seed,
         recording={

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 STORE = "results.zarr"
-_PACKAGES = ("numpy", "scipy", "numba", "torch", "sbi", "zuko", "xarray", "zarr", "matplotlib")
+_PACKAGES = ("numpy", "scipy", "numba", "torch", "sbi", "xarray", "zarr", "matplotlib")
 
 Existing = Literal["error", "skip", "overwrite"]
 
@@ -56,7 +56,7 @@ class Result(Findings):
     """The posterior of one recording, with checks; made by `assemble_result` or `open_result`.
 
     ``folder`` is where it lies on disk, None if it was not written; ``network`` is the trained
-    network, None after `open_result` (it is then looked up in the cache when needed).
+    network, None after `open_result` (it is then looked up where it was kept, when needed).
     """
 
     folder: Path | None = None
@@ -106,7 +106,7 @@ class Result(Findings):
     def report(self, path: str | Path) -> Path:
         """Write the HTML report to ``path``; returns the path."""
         path = Path(path)
-        text = render_report(self, folder=path.parent)
+        text = render_report(self, folder=self.folder)
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return path
@@ -114,7 +114,7 @@ class Result(Findings):
     def to_sbi(self) -> "DirectPosterior":
         """The posterior as an sbi object, conditioned on the recording.
 
-        Raises `BadInputError` for an opened result whose network is no longer in the cache.
+        Raises `BadInputError` for an opened result whose network is no longer where it was.
         """
         observation, left_out = self.observation, self.stored.verdict.get("left_out", ())
         given = np.array([f.name not in left_out for f in self.stored.features])
@@ -125,6 +125,8 @@ class Result(Findings):
         from neurosbi.steps.train import open_network
 
         path = cache_directory() / "networks" / str(self.config.get("network"))
+        if "network_path" in self.config:
+            path = Path(self.config["network_path"])
         if not path.is_dir():
             raise BadInputError(
                 f"the network of this result is not at {path} any more; run the fit again to "

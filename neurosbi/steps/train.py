@@ -1,6 +1,6 @@
 """The step ``train``: from a store of simulations to a network on disk, continued when interrupted."""
 
-__all__ = ["cached_network", "network_key", "open_network", "train"]
+__all__ = ["cached_network", "cached_path", "network_key", "open_network", "train"]
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,15 +11,13 @@ from neurosbi.contract import Simulator, StimulusFamily
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.store import SimulationConfig, cache_directory, config_hash
-from neurosbi.store.networks import is_network, read_network, write_network
+from neurosbi.store.networks import LAYOUT, is_network, read_network, write_network
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
     from neurosbi.inference.simulations import Simulations
 
 Existing = Literal["resume", "overwrite", "error"]
-
-_NOT_IN_KEY = ("checkpoint_seconds", "memory_gb", "threads")  # change nothing in the weights
 
 
 def train(
@@ -36,6 +34,7 @@ def train(
     """Train a network on ``simulations`` (a store or its path), write it to ``out``, return it.
 
     ``out`` is a folder (None: one in the cache, named by everything the network depends on).
+    In the cache, a checkpoint or remains that cannot be read are thrown away.
     ``options`` change the method's configuration, for example ``epochs=20`` or ``transforms=5``.
     A finished network of the same configuration is opened instead of trained again, an
     interrupted training continues ("resume"); "overwrite" trains anew and replaces what is there
@@ -47,6 +46,7 @@ def train(
     """
     from neurosbi.inference.methods import method_config, network_weights, train_method
     from neurosbi.training import resolve_device
+    from neurosbi.training.checkpoint import UnusableCheckpointError
 
     if existing not in ("resume", "overwrite", "error"):
         raise BadInputError(f"existing is resume, overwrite or error, got {existing!r}")
@@ -61,7 +61,8 @@ def train(
     key = network_key(store, method=method, seed=seed, config=config)
     path = Path(out) if out is not None else cache_directory() / "networks" / key
     checkpoint = path.with_name(f".{path.name}.training")
-    _check_place(path)
+    if out is not None:  # the cache is ours: what is no network there is the remains of one
+        _check_place(path)
     if existing == "error" and (path.exists() or checkpoint.exists()):
         raise BadInputError(
             f"{path if path.exists() else checkpoint} exists; choose another output, or continue "
@@ -82,15 +83,25 @@ def train(
     elif checkpoint.exists():
         say(f"continuing from {checkpoint}", show=progress)
 
-    network = train_method(
-        method,
-        store,
-        config,
-        seed=seed,
-        device=device,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    def trained() -> "Network":
+        return train_method(
+            method,
+            store,
+            config,
+            seed=seed,
+            device=device,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+
+    try:
+        network = trained()
+    except UnusableCheckpointError:
+        if out is not None:
+            raise
+        say(f"{checkpoint} cannot be continued: training from the start", show=progress)
+        checkpoint.unlink(missing_ok=True)
+        network = trained()
     network.card["config_hash"] = key
     write_network(path, network_weights(network), network.card)
     checkpoint.unlink(missing_ok=True)
@@ -116,17 +127,30 @@ def cached_network(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
 ) -> "Network | None":
-    """The network that `train` would keep in the cache for ``n`` such simulations, if it is there."""
+    """The network that `train` would keep in the cache for ``n`` such simulations, if it is there.
+
+    Raises `BadInputError` when it is there and cannot be read.
+    """
+    path = cached_path(simulator, family, n=n, method=method, seed=seed, options=options)
+    return open_network(path) if is_network(path) else None
+
+
+def cached_path(
+    simulator: Simulator,
+    family: StimulusFamily,
+    *,
+    n: int,
+    method: str = "npe",
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Path:
+    """Where `train` keeps the network of ``n`` such simulations, which need not exist."""
     from neurosbi.inference.methods import method_config
 
     config = method_config(method, **(options or {}))
     wanted = _Wanted(SimulationConfig.of(simulator, family=family, seed=seed).hash, n, seed)
-    path = (
-        cache_directory()
-        / "networks"
-        / network_key(wanted, method=method, seed=seed, config=config)
-    )
-    return open_network(path) if is_network(path) else None
+    key = network_key(wanted, method=method, seed=seed, config=config)
+    return cache_directory() / "networks" / key
 
 
 @dataclass(frozen=True)
@@ -142,13 +166,14 @@ def network_key(
     simulations: "Simulations | _Wanted", *, method: str, seed: int, config: Any
 ) -> str:
     """16 hexadecimal digits of everything that a network's weights depend on."""
-    options = asdict(config)
-    for name in _NOT_IN_KEY:
-        options["training"].pop(name)
+    from neurosbi.inference.methods import METHODS
+
     return config_hash(
         {
+            "layout": LAYOUT,
             "method": method,
-            "options": options,
+            "method_version": METHODS[method].version,
+            "options": asdict(config) | {"training": config.training.numbers()},
             "seed": seed,
             "simulations": simulations.config_hash,
             "n": simulations.n,

@@ -1,9 +1,10 @@
 """Where trained networks and simulations are kept between runs, and the key they are kept by."""
 
-__all__ = ["cache_directory", "config_hash", "plain_data"]
+__all__ = ["cache_directory", "config_hash", "finite_data", "plain_data"]
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,22 @@ def plain_data(values: Any) -> Any:
         raise BadInputError(
             f"a configuration holds numbers, text and lists of them: {error}"
         ) from error
+
+
+def finite_data(values: Any) -> Any:
+    """`plain_data`, with None for numbers that are not finite (strict JSON has none of them).
+
+    Raises `BadInputError` as `plain_data` does.
+    """
+    return _finite(plain_data(values))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _from_numpy(value: Any) -> Any:

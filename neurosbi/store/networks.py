@@ -6,7 +6,6 @@ The folder appears whole or not at all. Weights are plain tensors: nothing is ev
 __all__ = ["is_network", "read_network", "write_network"]
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
+from neurosbi.store.cache import finite_data
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 LAYOUT = 1
@@ -29,7 +29,7 @@ def write_network(path: Path, weights: Mapping[str, np.ndarray], card: Mapping[s
     with atomic_path(Path(path)) as temporary:
         temporary.mkdir()
         save_file(dict(weights), temporary / WEIGHTS)
-        text = json.dumps(_plain({"layout": LAYOUT, **card}), indent=1, allow_nan=False)
+        text = json.dumps(finite_data({"layout": LAYOUT, **card}), indent=1, allow_nan=False)
         (temporary / CARD).write_text(text + "\n")
 
 
@@ -69,19 +69,6 @@ def is_network(path: Path) -> bool:
     return (Path(path) / CARD).is_file() and (Path(path) / WEIGHTS).is_file()
 
 
-def _plain(value: Any) -> Any:
-    """Plain JSON data; a number that is not finite becomes null, as JSON has none."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text())
@@ -100,4 +87,9 @@ def _read_card(path: Path) -> dict[str, Any]:
 def _is_pickle(path: Path) -> bool:
     """torch.save files are zip archives of a pickle; plain pickles start with their protocol."""
     with path.open("rb") as file:
-        return file.read(4).startswith(_PICKLE_STARTS)
+        start = file.read(9)
+    # A safetensors file begins with the length of its JSON header as 8 bytes, little-endian, and
+    # that number can look like the start of a pickle (1408 is 0x80 0x05).
+    if start[8:] == b"{" and 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size:
+        return False
+    return start.startswith(_PICKLE_STARTS)

@@ -31,6 +31,7 @@ import xarray as xr
 from neurosbi.contract import Feature, Observation, Parameter, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
+from neurosbi.store.cache import finite_data
 
 LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
 _JSON_ATTRIBUTES = ("config", "simulator", "versions", "verdict", "seconds", "recording")
@@ -109,7 +110,7 @@ def result_tree(
         "inference_library": "neurosbi",
         "inference_library_version": result.versions.get("neurosbi", ""),
         "seed": int(result.seed),
-    } | {name: json.dumps(_plain(getattr(result, name))) for name in _JSON_ATTRIBUTES}
+    } | {name: json.dumps(finite_data(getattr(result, name))) for name in _JSON_ATTRIBUTES}
     return tree
 
 
@@ -304,23 +305,6 @@ def _encoding(group: xr.Dataset) -> dict[str, dict[str, Any]]:
         for name, variable in group.variables.items()
         if variable.size and variable.dtype != object
     }
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON data: arrays to lists, paths to text, numbers of numpy to Python's."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    return str(value)
 
 
 def _stored(tree: xr.DataTree) -> StoredResult:

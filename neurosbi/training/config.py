@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 from neurosbi.errors import BadInputError
 
+# Options that change nothing in the weights. memory_gb is not one of them (streamed data are
+# shuffled in another order), nor is max_minutes (training may stop earlier).
+WITHOUT_EFFECT = ("checkpoint_seconds", "threads")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -84,5 +88,4 @@ class TrainingConfig:
 
     def numbers(self) -> dict[str, Any]:
         """The options that the trained weights depend on."""
-        free = ("checkpoint_seconds", "max_minutes", "threads")
-        return {k: v for k, v in asdict(self).items() if k not in free}
+        return {k: v for k, v in asdict(self).items() if k not in WITHOUT_EFFECT}

@@ -19,10 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosbi.errors import BadInputError, FitError, InterruptedRunError
+from neurosbi.errors import FitError, InterruptedRunError
 from neurosbi.progress import ProgressBar, progress_bar
 from neurosbi.seeds import derive_seed
-from neurosbi.training.checkpoint import read_checkpoint, write_checkpoint
+from neurosbi.training.checkpoint import (
+    UnusableCheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
 from neurosbi.training.config import TrainingConfig
 from neurosbi.training.data import Batches, RowSource, make_batches
 from neurosbi.training.device import resolve_device, thread_limit
@@ -338,8 +342,8 @@ class _Checkpoint:
         if self.path is None or not self.path.exists():
             return
         state = read_checkpoint(self.path, device=run.batches.device)
-        if state["mark"] != self.mark:
-            raise BadInputError(
+        if state.get("mark") != self.mark:
+            raise UnusableCheckpointError(
                 f"{self.path} belongs to a training with other data, options or seed; "
                 "delete it, or use --existing overwrite, to train from the start"
             )

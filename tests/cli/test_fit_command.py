@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from neurosbi.cli import main
+from neurosbi.recordings import demo_recording
+from neurosbi.steps import fit as fit_step
 
 DATA = Path(__file__).parents[2] / "data"
 ALLEN = DATA / "allen_cell_types"
@@ -64,6 +66,45 @@ def test_several_files_go_on_after_a_bad_one(capsys, tmp_path):
     assert "specimen_532571720" in out or "532571720" in out
 
 
+def test_recordings_with_one_folder_are_refused_before_any_work(capsys, tmp_path):
+    cell = ALLEN / "specimen_518290966" / "ephys.nwb"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cell.abf").write_bytes(demo_recording().read_bytes())
+    for pair in (["a/cell.abf", "b/cell.abf"], [cell, cell]):
+        code, out, err = run(capsys, "fit", *pair, *QUICK)
+        assert (code, out) == (2, "")
+        assert "same folder" in err
+        assert "-o" in err
+    assert not (tmp_path / "neurosbi-results").exists()
+
+
+def test_json_of_several_files_tells_failures_too(capsys, tmp_path, monkeypatch):
+    """Also an unexpected error of one file, and what was done before Ctrl-C."""
+    (tmp_path / "bad.nwb").write_text("not a recording")
+    names = ["specimen_518290966", "specimen_532571720", "specimen_569469018"]
+    cells = [ALLEN / name / "ephys.nwb" for name in names]
+    fit_recording = fit_step.fit
+
+    def with_accidents(path, **arguments):
+        if path == cells[0]:
+            raise ZeroDivisionError("by accident")
+        if path == cells[2]:
+            raise KeyboardInterrupt
+        return fit_recording(path, **arguments)
+
+    monkeypatch.setattr(fit_step, "fit", with_accidents)
+    code, out, err = run(capsys, "fit", cells[0], "bad.nwb", *cells[1:], *QUICK, "--format", "json")
+    assert code == 130
+    accident, bad, good = json.loads(out)
+    assert accident["exit_code"] == 1
+    assert accident["path"] == str(cells[0])
+    assert "ZeroDivisionError: by accident" in accident["error"]
+    assert (bad["path"], bad["exit_code"]) == ("bad.nwb", 2)
+    assert good["recording"]["name"] == names[1]
+    assert [line.split(":")[0] for line in err.splitlines()] == ["neurosbi"] * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -73,6 +114,7 @@ def test_several_files_go_on_after_a_bad_one(capsys, tmp_path):
         (["--simulator", "hh", ALLEN / "specimen_518290966" / "ephys.nwb"], ["no simulator"]),
         (["--method", "abc", ALLEN / "specimen_518290966" / "ephys.nwb"], ["no method", "npe"]),
         (["--samples", "1", ALLEN / "specimen_518290966" / "ephys.nwb"], ["samples"]),
+        (["--set", "area=abc", ALLEN / "specimen_518290966" / "ephys.nwb"], ["area is abc"]),
         (["--set", "dt=5", ALLEN / "specimen_518290966" / "ephys.nwb"], ["dt", "0.1"]),
         (["a.nwb", "b.nwb", "-o", "x"], ["-o"]),
         (["--device", "tpu", "a.nwb"], ["device"]),

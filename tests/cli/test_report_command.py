@@ -27,7 +27,11 @@ def test_report_is_rebuilt_in_place(folder, capsys):
 def test_report_to_another_file_leaves_the_folder_alone(folder, tmp_path, capsys):
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     assert run("report", folder, "-o", tmp_path / "cell.html") == 0
-    assert "can be trusted" in (tmp_path / "cell.html").read_text()
+    text = (tmp_path / "cell.html").read_text()
+    assert "can be trusted" in text
+    assert (
+        f"nb.open_result(&#34;{folder}&#34;)" in text
+    )  # the folder of the result, not of the file
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
 

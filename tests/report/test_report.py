@@ -130,3 +130,30 @@ def test_json_summary_is_json(result):
     assert [p["parameter"] for p in values["parameters"]] == ["R", "tau", "V_rest"]
     assert values["parameters"][0]["mean"] == pytest.approx(result.stored.theta[:, 0].mean())
     assert values["features"][1]["distance"] == pytest.approx(result.predictive.distance[1])
+
+
+def test_the_mean_distance_is_that_of_the_features_used(capsys):
+    given = np.ones(len(observe().x), dtype=bool)
+    given[0] = False
+    partial = fitted(given=given)
+    expected = np.mean(partial.predictive.distance[given])
+    assert expected != pytest.approx(partial.predictive.mean_distance)
+    assert summary_json(partial)["predictive"]["mean_distance"] == pytest.approx(expected)
+    print_summary(partial)
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"Predictive distance {expected:.2f} prior" in out
+    name = partial.stored.features[0].name.replace("_", " ")
+    assert f"{name} {partial.predictive.distance[0]:.2f} (left out of the fit)" in out
+    assert out.count("(left out of the fit)") == 1
+    assert f"predictions are {expected:.2f} prior" in render_report(partial, images=IMAGES)
+
+
+def test_facts_about_the_recording_are_words_with_units():
+    recording = {
+        "name": "cell",
+        "junction_potential": -14.0,
+        "metadata": {"species": "Mus musculus", "database": {"input_resistance_MOhm": 126.04}},
+    }
+    text = render_report(fitted(recording=recording), images=IMAGES)
+    assert "<dt>junction potential</dt><dd>-14 mV</dd>" in text
+    assert "species Mus musculus; database: input resistance 126 MOhm" in text

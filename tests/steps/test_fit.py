@@ -1,19 +1,26 @@
 """The step fit on real recordings and on simulated ones with a known answer."""
 
+import hashlib
 import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from filelock import FileLock
 
 import neurosbi as nb
 from neurosbi.contract import CurrentStep, FixedStimulus, StepFamily, Stimulus
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, MissingResourceError
+from neurosbi.steps import fit as fit_step
 from neurosbi.steps.fit import plan_fit
 
 DATA = Path(__file__).parents[2] / "data"
+OTHER = DATA / "allen_cell_types" / "specimen_569469018" / "ephys.nwb"
 ALLEN = DATA / "allen_cell_types" / "specimen_518290966" / "ephys.nwb"
 QUICK = {"simulations": 3000, "samples": 200, "epochs": 6, "progress": False}
 
@@ -105,6 +112,112 @@ def test_to_sbi_samples_the_same_distribution(fitted):
     assert opened.to_sbi().sample((3,), show_progress_bars=False).shape == (3, 8)
 
 
+def test_the_recording_is_known_by_its_content(fitted, tmp_path):
+    digest = hashlib.sha256(ALLEN.read_bytes()).hexdigest()
+    manifest = json.loads((fitted.folder / "manifest.json").read_text())
+    assert manifest["config"]["recording"] == digest
+    for existing in ("skip", "resume"):
+        with pytest.raises(BadInputError, match="another recording"):
+            nb.fit(OTHER, output=fitted.folder, seed=1, existing=existing, **QUICK)
+    moved = tmp_path / "moved.nwb"
+    moved.write_bytes(ALLEN.read_bytes())
+    assert plan_fit(moved, area=1.9e-4).config["recording"] == digest
+    # a recording that is in no file is known by its sweep
+    loose = replace(nb.read_recording(ALLEN), path=tmp_path / "nowhere.nwb")
+    config = plan_fit(loose).config
+    assert config["recording"] == config["sweep_data"] == fitted.config["sweep_data"]
+    louder = replace(loose, sweeps=tuple(replace(s, voltage=s.voltage + 1) for s in loose.sweeps))
+    assert plan_fit(louder).config["recording"] != config["recording"]
+
+
+def test_a_given_network_is_recorded_as_what_it_is(fitted, shared_cache, tmp_path):
+    network = tmp_path / "network"
+    shutil.copytree(shared_cache / "networks" / fitted.config["network"], network)
+    arguments = {"samples": 200, "seed": 7, "network": network, "progress": False}
+    result = nb.fit(ALLEN, output=tmp_path / "a", **arguments)
+    assert result.config["simulations"] == QUICK["simulations"]
+    assert result.config["seed"] == 1
+    assert result.config["sampling_seed"] == result.stored.seed == 7
+    assert result.config["stimulus_family"] == "steps"
+    nb.fit(ALLEN, output=tmp_path / "a", existing="resume", **arguments)
+    other = nb.open_network(network)
+    other.card["config_hash"] = "another"
+    with pytest.raises(BadInputError, match="another configuration"):
+        nb.fit(ALLEN, output=tmp_path / "a", existing="resume", **(arguments | {"network": other}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "empty"))
+        draws = nb.open_result(tmp_path / "a").to_sbi().sample((3,), show_progress_bars=False)
+    assert draws.shape == (3, 8)
+    with pytest.raises(BadInputError, match="epochs would change a training"):
+        nb.fit(ALLEN, output=tmp_path / "b", epochs=3, **arguments)
+    with pytest.raises(BadInputError, match="not trained for this stimulus"):
+        nb.fit(ALLEN, output=tmp_path / "b", area=1e-6 * 12, **arguments)
+
+
+def test_a_damaged_network_in_the_cache_is_trained_again(fitted, shared_cache, tmp_path, capsys):
+    cache = tmp_path / "cache"
+    shutil.copytree(shared_cache, cache)
+    weights = cache / "networks" / fitted.config["network"] / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROSBI_CACHE_DIR", str(cache))
+        again = nb.fit(ALLEN, output=tmp_path / "a", seed=1, **(QUICK | {"progress": True}))
+    assert "cannot be used, it is trained again" in capsys.readouterr().err
+    xr.testing.assert_identical(again.posterior, fitted.posterior)
+
+
+def test_who_waited_for_a_network_does_not_train_it_again(fitted, shared_cache, capsys):
+    plan = plan_fit(ALLEN)
+    path = shared_cache / "networks" / fitted.config["network"]
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(
+            fit_step._new_network,
+            plan,
+            simulations=3000,
+            seed=1,
+            device="cpu",
+            threads=1,
+            progress=True,
+            options={"epochs": 6},
+            timer=fit_step._Timer(),
+        )
+        time.sleep(0.5)
+        assert not waiting.done()
+        lock.release()
+        assert waiting.result(60).card["config_hash"] == fitted.config["network"]
+    said = capsys.readouterr().err
+    assert "waiting for it" in said
+    assert "has trained the network meanwhile" in said
+
+
+def test_arguments_without_effect_are_refused():
+    recording, sim = nb.read_recording(ALLEN), nb.simulator("hodgkin-huxley", area=1.9e-4)
+    with pytest.raises(BadInputError, match="is read already"):
+        plan_fit(recording, junction_potential=-14.0)
+    for arguments in ({"area": 1e-4}, {"settings": {"dt": 0.02}}, {"features": "all"}):
+        with pytest.raises(BadInputError, match="was given ready made"):
+            plan_fit(recording, simulator=sim, **arguments)
+
+
+def test_the_area_follows_from_the_capacitance_of_the_membrane():
+    plain, dense = plan_fit(ALLEN), plan_fit(ALLEN, settings={"C_m": 2.0})
+    area = [plan.simulator.settings["area"] for plan in (plain, dense)]
+    assert area[1] == pytest.approx(area[0] / 2)
+    assert any("at 2 uF/cm2" in note for note in dense.observation.notes)
+
+
+def test_places_that_cannot_be_written_are_said_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInputError, match=r"cannot be written.*-o"):
+        nb.fit(ALLEN, output=tmp_path / "file" / "result", **QUICK)
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(MissingResourceError, match="NEUROSBI_CACHE_DIR"):
+        nb.fit(ALLEN, output=tmp_path / "result", **QUICK)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("existing", ["resume", "skip"])
 def test_a_finished_result_is_opened_not_repeated(fitted, existing):
     before = (fitted.folder / "manifest.json").stat().st_mtime_ns
@@ -138,7 +251,7 @@ def test_a_network_of_another_simulator_is_refused(fitted, tmp_path, shared_cach
             simulator="hodgkin-huxley-cortical",
             network=network,
             output=tmp_path / "x",
-            **QUICK,
+            progress=False,
         )
     assert not (tmp_path / "x").exists()
 
@@ -147,7 +260,7 @@ def test_a_network_of_another_version_is_refused(fitted, tmp_path, shared_cache)
     network = nb.open_network(shared_cache / "networks" / fitted.config["network"])
     network.card["simulator"] = network.card["simulator"] | {"version": "0.9"}
     with pytest.raises(BadInputError, match=r"version 0\.9"):
-        nb.fit(ALLEN, network=network, output=tmp_path / "x", **QUICK)
+        nb.fit(ALLEN, network=network, output=tmp_path / "x", progress=False)
 
 
 def test_stimuli_outside_the_family_get_a_network_of_their_own():
@@ -168,6 +281,8 @@ def test_the_junction_potential_shifts_every_voltage():
     [
         ({"sweeps": "99"}, "has no sweep 99"),
         ({"area": 3.0}, "a neuron has about"),
+        ({"settings": {"area": "abc"}}, "area is abc"),
+        ({"settings": {"C_m": 0.0}}, "C_m is 0"),
         ({"simulator": "hodgkin-huxley-cortical", "area": 1e-4}, "needs no membrane area"),
         ({"simulator": "hodgkin-huxly"}, "did you mean"),
         ({"settings": {"E_na": 50.0}}, "no setting 'E_na'"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ from memory_simulations import MemorySimulations
 from toys import LinearGaussian
 
 from neurosbi.errors import BadInputError, InterruptedRunError
-from neurosbi.steps.train import open_network, train
+from neurosbi.steps.train import network_key, open_network, train
 
 FAST = {"epochs": 2, "hidden": (16,), "transforms": 1, "threads": 1, "progress": False}
 
@@ -99,3 +100,38 @@ def test_a_card_that_does_not_fit_its_weights(simulations, tmp_path):
     (path / "card.json").write_text(json.dumps(card))
     with pytest.raises(BadInputError, match="card of this network is incomplete"):
         open_network(path)
+
+
+def test_remains_in_the_cache_are_replaced(simulations, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path))
+    network = train(simulations, **FAST)
+    path = tmp_path / "networks" / network.card["config_hash"]
+    (path / "weights.safetensors").unlink()
+    checkpoint = path.with_name(f".{path.name}.training")
+    checkpoint.write_bytes(b"half a checkpoint")
+    again = train(simulations, **(FAST | {"progress": True}))
+    assert "training from the start" in capsys.readouterr().err
+    assert not checkpoint.exists()
+    for name, value in network.estimator.state_dict().items():
+        assert torch.equal(value, again.estimator.state_dict()[name])
+    # a place that the user chose is not ours to clean
+    (tmp_path / ".net.training").write_bytes(b"half a checkpoint")
+    with pytest.raises(BadInputError, match="not a readable training checkpoint"):
+        train(simulations, out=tmp_path / "net", **FAST)
+
+
+def test_the_key_holds_what_the_weights_depend_on(simulations):
+    from neurosbi.inference.methods import METHODS, method_config
+
+    def key(**options):
+        config = method_config("npe", **options)
+        return network_key(simulations, method="npe", seed=0, config=config)
+
+    assert key(threads=2, checkpoint_seconds=1.0) == key()
+    changed = [key(memory_gb=0.5), key(max_minutes=1.0), key(epochs=3), key(withheld=0.0)]
+    assert len({key(), *changed}) == 5
+    before = key()
+    newer = dataclasses.replace(METHODS["npe"], version=METHODS["npe"].version + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "npe", newer)
+        assert key() != before

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from neurosbi.errors import FitError
+from neurosbi.errors import BadInputError, FitError, MissingResourceError
 from neurosbi.store import atomic_path, write_json
+from neurosbi.store.atomic import check_writable
 
 
 def names(folder):
@@ -109,3 +110,31 @@ def make_half(path, kind):
 
 def content(path):
     return (path / "inside" if path.is_dir() else path).read_text()
+
+
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    place = tmp_path / "file" / "deep" / "result"
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(BadInputError, match="cannot be written"), atomic_path(place):
+        pass
+    with pytest.raises(BadInputError, match=r"cannot be written.*-o"):
+        check_writable(place)
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(MissingResourceError, match="NEUROSBI_CACHE_DIR"):
+        check_writable(tmp_path / "file" / "cache" / "networks")
+    assert (tmp_path / "file").read_text() == "mine"
+    check_writable(tmp_path / "new" / "deep")
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_forbidden_write_is_said_but_not_a_forbidden_read(tmp_path, code):
+    with (
+        pytest.raises(BadInputError, match=r"a\.json cannot be written"),
+        atomic_path(tmp_path / "a.json") as temporary,
+    ):
+        raise OSError(code, "forbidden", str(temporary))
+    with pytest.raises(OSError, match="secret"), atomic_path(tmp_path / "a.json"):
+        raise OSError(code, "forbidden", "/elsewhere/secret")
+    assert names(tmp_path) == []

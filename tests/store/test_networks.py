@@ -30,7 +30,7 @@ def test_what_is_written_is_read(path):
 
 
 def test_a_failed_write_leaves_the_old_network(path):
-    with pytest.raises(TypeError):
+    with pytest.raises(BadInputError, match="object"):
         write_network(path, {"a": np.zeros(2)}, {"bad": object()})
     assert read_network(path)[1]["method"] == "npe"
     assert sorted(p.name for p in path.parent.iterdir()) == ["network"]
@@ -51,6 +51,18 @@ def test_a_pickle_is_refused_and_not_opened(path, save, capsys):
     with pytest.raises(BadInputError, match="is a pickled file, not a network"):
         read_network(file)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("length", [1408, 1152, 640])  # 80 05, 80 04, 80 02 as the first bytes
+def test_a_header_whose_length_looks_like_a_pickle_is_read(path, length):
+    file = path / "weights.safetensors"
+    whole = file.read_bytes()
+    old = int.from_bytes(whole[:8], "little")
+    header = whole[8 : 8 + old].ljust(length)  # the format allows spaces at its end
+    file.write_bytes(length.to_bytes(8, "little") + header + whole[8 + old :])
+    weights, _ = read_network(path)
+    for name, value in WEIGHTS.items():
+        np.testing.assert_array_equal(weights[name], value)
 
 
 def test_damage_is_said_in_a_sentence(path):

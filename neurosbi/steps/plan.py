@@ -1,0 +1,213 @@
+"""What a fit will do, found out before any simulation: sweep, features, stimuli, configuration.
+
+Everything a recording or a command line can be wrong about is said here.
+"""
+
+__all__ = ["RESULTS", "Plan", "plan_fit", "result_folder"]
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurosbi.contract import (
+    FixedStimulus,
+    Observation,
+    Recording,
+    Simulator,
+    StimulusFamily,
+    Sweep,
+)
+from neurosbi.errors import BadInputError
+from neurosbi.recordings import default_sweep, estimate_passive, read_recording, select_sweeps
+from neurosbi.registry import simulator as make_simulator
+
+if TYPE_CHECKING:
+    from neurosbi.inference.network import Network
+
+RESULTS = Path("neurosbi-results")
+_SPECIFIC_CAPACITANCE = 1.0  # uF/cm2, of simulators that have no setting C_m
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What will be fitted: the recording's sweep as the simulator sees it, and the stimuli.
+
+    ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
+    sweep), "sweep_data" that of the sweep's voltage and current.
+    """
+
+    recording: Recording
+    simulator: Simulator
+    observation: Observation
+    family: StimulusFamily
+    method: str
+    config: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the result goes unless told otherwise."""
+        return result_folder(self.recording, self.simulator.name, self.method)
+
+
+def plan_fit(
+    recording: str | Path | Recording,
+    *,
+    simulator: str | Simulator = "hodgkin-huxley",
+    method: str = "npe",
+    sweeps: str | Iterable[int] | None = None,
+    features: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    area: float | None = None,
+    junction_potential: float = 0.0,
+    network: "Network | None" = None,
+) -> Plan:
+    """Read the recording, choose the sweep, and find the stimuli a network must know.
+
+    With a ``network`` given, method and stimuli are those it was trained for. Raises
+    `BadInputError` with the reason when this recording cannot be fitted.
+    """
+    if not isinstance(recording, Recording):
+        recording = read_recording(recording, junction_potential=junction_potential)
+    elif junction_potential:
+        raise BadInputError(
+            f"the recording {recording.name} is read already (with a junction correction of "
+            f"{recording.junction_potential:g} mV); give junction_potential to read_recording"
+        )
+    chosen_from = replace(recording, sweeps=select_sweeps(recording, sweeps))
+    sweep = default_sweep(chosen_from)
+    notes: list[str] = []
+    if isinstance(simulator, str):
+        simulator, notes = _named(
+            simulator, recording, features=features, settings=settings, area=area
+        )
+    else:
+        _refuse_arguments_of_names(simulator, features=features, settings=settings, area=area)
+    observation = simulator.observe(sweep)
+    if not np.isfinite(observation.x).any() and len(observation.x):
+        raise BadInputError(
+            f"{recording.path.name}: all features of sweep {sweep.number} are undefined, so there "
+            "is nothing to infer from; choose another sweep with --sweeps"
+        )
+    if recording.junction_potential:
+        notes.append(f"{recording.junction_potential:g} mV liquid-junction correction added")
+    if network is not None:
+        family, method = _family_of(network, simulator, observation), network.method
+    else:
+        family = simulator.stimulus_family
+        reason = family.why_not(observation.stimulus)
+        if reason is not None:
+            notes.append(f"a network for this stimulus alone, because {reason}")
+            family = FixedStimulus(observation.stimulus)
+    observation = replace(observation, notes=(*observation.notes, *notes))
+    config = {
+        "recording": _recording_hash(recording, sweep),
+        "sweep_data": _sweep_hash(sweep),
+        "method": method,
+        "simulator": simulator.config(),
+        "preparation": {
+            s.name: simulator.settings[s.name]
+            for s in simulator.setting_table
+            if s.role == "preparation"
+        },
+        "sweep": sweep.number,
+        "junction_potential": recording.junction_potential,
+        "stimulus_family": family.to_dict()["kind"],
+    }
+    return Plan(recording, simulator, observation, family, method, config)
+
+
+def result_folder(recording: Recording, simulator: str, method: str) -> Path:
+    """The default place of a result: neurosbi-results/<recording>/<simulator>-<method>."""
+    return RESULTS / recording.name / f"{simulator}-{method}"
+
+
+def _named(
+    name: str,
+    recording: Recording,
+    *,
+    features: str | None,
+    settings: Mapping[str, Any] | None,
+    area: float | None,
+) -> tuple[Simulator, list[str]]:
+    """The simulator of that name for this cell, and what to note about it."""
+    chosen = dict(settings or {})
+    if area is not None:
+        if all(s.name != "area" for s in make_simulator(name, features=features).setting_table):
+            raise BadInputError(f"simulator {name} needs no membrane area; leave --area out")
+        chosen["area"] = area
+    simulator = make_simulator(name, features=features, **chosen)  # checks all that was given
+    if all(s.name != "area" for s in simulator.setting_table):
+        return simulator, []
+    if chosen.get("area") is not None:
+        return simulator, [f"membrane area {chosen['area']:.3g} cm2 as given"]
+    specific = float(simulator.settings.get("C_m", _SPECIFIC_CAPACITANCE))
+    chosen["area"], note = _estimated_area(recording, specific)
+    return make_simulator(name, features=features, **chosen), [note]
+
+
+def _refuse_arguments_of_names(
+    simulator: Simulator,
+    *,
+    features: str | None,
+    settings: Mapping[str, Any] | None,
+    area: float | None,
+) -> None:
+    given = {"features": features is not None, "settings": settings, "area": area is not None}
+    for argument, value in given.items():
+        if value:
+            raise BadInputError(
+                f"{argument} goes with the name of a simulator, but {simulator.name} was given "
+                f"ready made; give {argument} where it is made"
+            )
+
+
+def _estimated_area(recording: Recording, specific_capacitance: float) -> tuple[float, str]:
+    """The membrane area (cm2) that gives the cell its capacitance, and where it comes from."""
+    passive = estimate_passive(recording)
+    if passive is None:
+        raise BadInputError(
+            f"{recording.path.name}: the membrane area cannot be estimated, because no "
+            "subthreshold sweep shows a clean charging curve; give it in cm2 (--area, for example "
+            f"1.9e-4), or use --simulator hodgkin-huxley-cortical, which needs none"
+        )
+    area = passive.capacitance * 1e-6 / specific_capacitance  # pF over uF/cm2
+    return area, (
+        f"membrane area {area:.3g} cm2 from tau {passive.tau:.3g} ms and input resistance "
+        f"{passive.input_resistance:.3g} MOhm ({passive.source}) at {specific_capacitance:g} "
+        "uF/cm2"
+    )
+
+
+def _family_of(
+    network: "Network", simulator: Simulator, observation: Observation
+) -> StimulusFamily:
+    """The stimuli of a given network, if it serves this simulator and recording."""
+    network.check_simulator(simulator)
+    reason = network.family.why_not(observation.stimulus)
+    if reason is not None:
+        raise BadInputError(
+            f"the network given was not trained for this stimulus: {reason}; leave --network out "
+            "to train one"
+        )
+    return network.family
+
+
+def _recording_hash(recording: Recording, sweep: Sweep) -> str:
+    if not recording.path.is_file():
+        return _sweep_hash(sweep)
+    try:
+        with recording.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInputError(f"{recording.path} cannot be read ({error.strerror})") from error
+
+
+def _sweep_hash(sweep: Sweep) -> str:
+    digest = hashlib.sha256()
+    for values in (sweep.voltage, sweep.current, [sweep.dt]):
+        digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+    return digest.hexdigest()
