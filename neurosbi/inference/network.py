@@ -1,6 +1,6 @@
 """A trained network: conditions on an observation, knows its card, checks what it is used for."""
 
-__all__ = ["Extrapolation", "Network", "Posterior"]
+__all__ = ["Network", "Posterior"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,31 +27,6 @@ from neurosbi.priors import BoxPrior
 from neurosbi.store import config_hash
 
 _ROWS = 20_000  # rows evaluated at once
-
-
-@dataclass(frozen=True)
-class Extrapolation:
-    """An observed feature unlike the simulations: ``value`` against ``low`` to ``high``.
-
-    ``value`` NaN: undefined here, while it was defined in all simulations; ``low`` and ``high``
-    NaN: defined here, but in no simulation.
-    """
-
-    feature: str
-    unit: str
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if np.isnan(self.value):
-            return f"{self.feature} is undefined here, but was defined in every simulation"
-        if np.isnan(self.low):
-            return f"{self.feature} is defined here, but was undefined in every simulation"
-        return (
-            f"{self.feature} of {self.value:.4g} {self.unit} lies outside the simulated range "
-            f"{self.low:.4g} to {self.high:.4g}"
-        )
 
 
 class Network:
@@ -137,23 +112,6 @@ class Network:
             )
         return Posterior(self, x_o, self.encode(x_o, stimulus, given))
 
-    def extrapolation(self, x_o: np.ndarray) -> tuple[Extrapolation, ...]:
-        """Features of ``x_o[feature]`` outside the range of the training simulations."""
-        encoder = self.encoder
-        low, high = encoder.low.cpu().numpy(), encoder.high.cpu().numpy()
-        found = []
-        for i, (feature, value) in enumerate(zip(self.features, x_o, strict=True)):
-            if np.isfinite(value):
-                slack = 1e-6 * max(abs(low[i]), abs(high[i]))
-                odd = not low[i] - slack <= value <= high[i] + slack
-            else:
-                odd = float(encoder.defined[i]) == 1.0
-            if odd:
-                found.append(
-                    Extrapolation(feature.name, feature.unit, float(value), low[i], high[i])
-                )
-        return tuple(found)
-
     @torch.no_grad()
     def log_prob(
         self, theta: np.ndarray, x: np.ndarray, stimulus: np.ndarray | None = None
@@ -224,11 +182,6 @@ class Posterior:
     def parameters(self) -> tuple[Parameter, ...]:
         """The columns of samples."""
         return self.network.parameters
-
-    @property
-    def extrapolation(self) -> tuple[Extrapolation, ...]:
-        """Observed features outside the range of the training simulations."""
-        return self.network.extrapolation(self.x_o)
 
     def sample(self, n: int, *, seed: int, time_limit: float = 60.0) -> np.ndarray:
         """``n`` draws, float64 [n, theta], inside the prior's box.

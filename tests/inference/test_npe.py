@@ -233,17 +233,6 @@ def test_streamed_from_a_store_equals_in_memory():
         assert torch.equal(value, streamed.estimator.state_dict()[name]), name
 
 
-def test_features_unlike_all_simulations_are_named(network, network_of_hidden):
-    x_o = np.array([0.0, 50.0, 0.0, np.nan])
-    found = network.extrapolation(x_o)
-    assert [e.feature for e in found] == ["y1", "y3"]
-    assert "y1 of 50 1 lies outside the simulated range" in str(found[0])
-    assert "undefined here, but was defined in every simulation" in str(found[1])
-    assert network_of_hidden.posterior(np.array([0, 0, 0, np.nan])).extrapolation == ()
-    # and the posterior is still finite
-    assert np.isfinite(network.posterior(x_o).sample(100, seed=0)).all()
-
-
 def test_wrong_observations_are_refused(network):
     with pytest.raises(BadInputError, match="takes 4 features"):
         network.posterior(np.zeros(3))

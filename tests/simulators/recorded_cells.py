@@ -3,17 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 DATA = Path(__file__).resolve().parents[2] / "data"
+DEMO = Path(__file__).resolve().parents[2] / "neurosbi" / "recordings" / "demo" / "18713001.abf"
 JUNCTION_POTENTIAL = -14.0  # mV, of the solutions used at the Allen Institute
-
-
-def _there(*parts):
-    path = DATA.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"the recording {'/'.join(parts)} is not in data/ of this checkout")
-    return path
 
 
 def allen_sweep():
@@ -23,7 +16,7 @@ def allen_sweep():
     """
     import h5py
 
-    path = _there("allen_cell_types", "specimen_518290966", "ephys.nwb")
+    path = DATA / "allen_cell_types" / "specimen_518290966" / "ephys.nwb"
     with h5py.File(path) as file:
         series = file["acquisition/timeseries/Sweep_57"]
         rate = series["starting_time"].attrs["rate"]
@@ -40,7 +33,7 @@ def abf_steps():
     """
     import pyabf
 
-    abf = pyabf.ABF(str(_there("current_clamp", "18713001.abf")))
+    abf = pyabf.ABF(str(DEMO))
     dt = 1e3 / abf.dataRate
     rows = []
     for number in abf.sweepList:
