@@ -313,13 +313,10 @@ def _stored(tree: xr.DataTree) -> StoredResult:
     names = sorted(map(str, posterior.data_vars), key=lambda name: posterior[name].attrs["order"])
     predictive, prior_predictive = groups["posterior_predictive"], groups["prior_predictive"]
     features = tuple(
-        Feature(
-            **{
-                field: str(observed[c].values[i])
-                for field, c in zip(("name", "unit", "description"), _FEATURE_COLUMNS, strict=True)
-            }
+        Feature(name=str(name), unit=str(unit), description=str(description))
+        for name, unit, description in zip(
+            *(observed[column].values for column in _FEATURE_COLUMNS), strict=True
         )
-        for i in range(observed.sizes["feature"])
     )
     history = None
     if "training" in groups:
