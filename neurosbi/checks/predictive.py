@@ -97,6 +97,18 @@ class PredictiveCheck:
         return _mean(self.prior_distance[np.isfinite(self.distance)])
 
     @property
+    def relative_distance(self) -> float:
+        """Median over features of the distance over that of prior simulations; NaN where none.
+
+        The median, because a feature that is mostly noise (the adaptation of five spikes, say) can
+        be far off in any simulation and would rule a mean.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = self.distance / self.prior_distance
+        ratios = ratios[np.isfinite(ratios)]
+        return float(np.median(ratios)) if len(ratios) else float("nan")
+
+    @property
     def presence(self) -> np.ndarray:
         """float [feature]: share of draws that agree with the recording on defined or undefined."""
         observed = np.isfinite(self.x_observed)

@@ -23,6 +23,9 @@ from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predict
 from neurosbi.contract import Feature
 
 FEWEST = 4  # features that a fit keeps in any case
+# Combinations as odd as those of 2.5 % of the simulations lose a feature: networks know little of
+# the rim of the cloud, and a feature less costs a well-placed recording little.
+ODD = 0.025
 
 
 def producible_features(
@@ -51,7 +54,7 @@ def producible_features(
     if kept.sum() < FEWEST:
         kept[np.argsort(everything.excess, kind="stable")[:FEWEST]] = True
     optional = np.array([not f.essential for f in features])
-    while kept.sum() > FEWEST and (kept & optional).any() and check(kept).joint_outside:
+    while kept.sum() > FEWEST and (kept & optional).any() and check(kept).joint_p < ODD:
         ratios = {}
         for i in np.flatnonzero(kept & optional):
             without = kept.copy()

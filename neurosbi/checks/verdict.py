@@ -7,7 +7,7 @@
 2. the combination of features is more than ``FAR_JOINT`` times as far from the nearest simulations
    as 99 % of the simulations are;
 3. fewer than ``FEWEST_VALID`` of the posterior draws give a simulation that ends properly;
-4. predictions of the posterior are, on average over features, farther from the recording than
+4. predictions of the posterior are, in the median feature, farther from the recording than
    those of the prior (ratio of distances above ``WORSE_THAN_PRIOR``);
 5. more than ``MOST_MISSED`` of the compared features are not reproduced;
 6. almost no prediction (share below ``NO_AGREEMENT``) agrees with the recording on whether a
@@ -168,14 +168,14 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
     if not compared.any():
         yield Reason("caution", "no feature of the recording could be compared with predictions")
         return
-    ratio = check.mean_distance / check.mean_prior_distance
+    ratio = check.relative_distance
     if ratio > HARDLY_BETTER:
         far = ratio > WORSE_THAN_PRIOR
         yield Reason(
             "do not use" if far else "caution",
             f"simulations of the posterior are {'farther from' if far else 'hardly nearer to'} the "
-            f"recording than simulations of the prior (mean distance {check.mean_distance:.2f} "
-            f"against {check.mean_prior_distance:.2f})",
+            f"recording than simulations of the prior ({ratio:.2f} times their distance in the "
+            "median feature)",
         )
     missed = np.flatnonzero(check.missed)
     if len(missed):

@@ -31,8 +31,9 @@ def print_summary(
 
     console = console or Console(highlight=False)
     verdict = findings.verdict
-    console.print(f"[bold]{escape(findings.title)}[/bold]")
-    console.print(f"[bold {_COLOURS[verdict.level]}]{verdict.opening}[/]")
+    console.print(
+        f"[bold {_COLOURS[verdict.level]}]{verdict.opening}[/] ({escape(findings.title)})"
+    )
     for reason in verdict.reasons:
         console.print(f"  - {escape(reason)}")
     console.print()

@@ -36,7 +36,7 @@ def test_demo_prints_the_verdict_first_and_writes_the_default_folder(capsys, tmp
     code, out, _ = run(capsys, "fit", "--demo", *QUICK)
     assert code == 0
     lines = [line for line in out.splitlines() if line.strip()]
-    assert any(word in lines[1] for word in ("trusted", "caution", "Do not use"))
+    assert any(word in lines[0] for word in ("trusted", "caution", "Do not use"))
     assert (
         tmp_path / "neurosbi-results" / "18713001" / "hodgkin-huxley-npe" / "report.html"
     ).is_file()
