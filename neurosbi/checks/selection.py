@@ -8,7 +8,7 @@ out are found before any inference, from prior simulations at the recorded stimu
 1. those outside the model's range by themselves;
 2. then, as long as the combination of the rest is unlike any simulation, the one without which
    the combination is nearest to the simulations; features marked as essential (how often the cell
-   spikes, where it rests) are not given up for the sake of others.
+   spikes, and from where, and where it rests) are not given up for the sake of others.
 
 The features left out stay in all figures and tables, and the verdict names them.
 """

@@ -62,7 +62,7 @@ FEATURES: Mapping[str, Feature] = {
         Feature("mean_isi", "ms", "mean interval between peaks"),
         Feature("isi_cv", "1", "sd / mean of the intervals (3 or more spikes)"),
         Feature("adaptation", "1", "mean of (next - this) / (next + this) over intervals"),
-        Feature("threshold", "mV", "mean spike threshold (dV/dt = 10 mV/ms)"),
+        Feature("threshold", "mV", "mean spike threshold (dV/dt = 10 mV/ms)", essential=True),
         Feature("amplitude", "mV", "mean spike amplitude, threshold to peak"),
         Feature("width", "ms", "mean spike width at half amplitude"),
         Feature("ahp", "mV", "mean depth of the trough within 5 ms after a peak below threshold"),
