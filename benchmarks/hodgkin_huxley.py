@@ -178,7 +178,7 @@ def main() -> None:
         "840 ns per step. NEURON runs its own hh channel (three gates, no noise), Brian2 the same "
         "four currents as ours without noise. Only ours computes features.",
         "",
-        threads(4 * n_sims, repeats),
+        threads(16 * n_sims, repeats),
         *memory(),
     ]
     text = "\n".join(lines) + "\n"
