@@ -1,15 +1,16 @@
 """The contract between recordings, simulators and inference: frozen data, numpy only."""
 
-from neurosbi.contract.recording import CurrentStep, Recording, Sweep
-from neurosbi.contract.simulator import Observation, SimulationBatch, Simulator, Status
-from neurosbi.contract.stimulus import (
+from neurosbi.contract.families import (
     FixedStimulus,
     StepFamily,
-    Stimulus,
     StimulusBatch,
     StimulusFamily,
+    SweepSets,
     family_from_dict,
 )
+from neurosbi.contract.recording import CurrentStep, Recording, Sweep
+from neurosbi.contract.simulator import Observation, SimulationBatch, Simulator, Status
+from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "StimulusBatch",
     "StimulusFamily",
     "Sweep",
+    "SweepSets",
     "family_from_dict",
     "prior_bounds",
     "sample_box",

@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from neurosbi.contract.families import (
+    FixedStimulus,
+    StepFamily,
+    StimulusBatch,
+    StimulusFamily,
+    SweepSets,
+)
 from neurosbi.contract.recording import Sweep
-from neurosbi.contract.stimulus import FixedStimulus, Stimulus, StimulusBatch, StimulusFamily
+from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
 from neurosbi.errors import BadInputError, FitError
 
@@ -112,6 +119,20 @@ class Simulator(ABC):
     def stimulus_family(self) -> StimulusFamily:
         """The stimuli one network can serve; by default only ``self.stimulus``."""
         return FixedStimulus(self.stimulus)
+
+    @property
+    def sweep_sets(self) -> SweepSets | None:
+        """Sets of sweeps that one network can see together; None if sweeps are fitted singly."""
+        family = self.stimulus_family
+        return SweepSets(family) if isinstance(family, StepFamily) else None
+
+    def sample_sets(self, family: SweepSets, n: int, *, seed: int, start: int = 0) -> np.ndarray:
+        """Parameters of the sweeps ``start .. start+n``, the same within a set, [sim, theta]."""
+        sets = family.set_of(np.arange(start, start + n))
+        if not n:
+            return np.empty((0, len(self.parameters)))
+        theta = self.sample_prior(int(sets[-1] - sets[0]) + 1, seed=seed, start=int(sets[0]))
+        return theta[sets - sets[0]]
 
     def config(self) -> dict[str, Any]:
         """What determines the simulations, as plain data (the settings of a preparation do not)."""

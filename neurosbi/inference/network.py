@@ -16,15 +16,19 @@ from neurosbi.contract import (
     Simulator,
     Stimulus,
     StimulusFamily,
+    SweepSets,
     family_from_dict,
 )
 from neurosbi.errors import BadInputError
 from neurosbi.inference._sbi import DirectPosterior, direct_posterior
 from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.inference.sampling import sample_inside
-from neurosbi.nets import FeatureEncoder
+from neurosbi.inference.sweep_sets import encode_set
+from neurosbi.nets import FeatureEncoder, SetEncoder
 from neurosbi.priors import BoxPrior
 from neurosbi.store import config_hash
+
+Stimuli = np.ndarray | Stimulus | Sequence[Stimulus] | None
 
 _ROWS = 20_000  # rows evaluated at once
 
@@ -35,7 +39,7 @@ class Network:
     def __init__(
         self,
         estimator: FlowEstimator,
-        encoder: FeatureEncoder,
+        encoder: FeatureEncoder | SetEncoder,
         card: Mapping[str, Any],
     ) -> None:
         self.estimator, self.encoder, self.card = estimator.eval(), encoder.eval(), dict(card)
@@ -66,10 +70,13 @@ class Network:
     def encode(
         self,
         x: np.ndarray,
-        stimulus: np.ndarray | Stimulus | None = None,
+        stimulus: Stimuli = None,
         given: np.ndarray | None = None,
     ) -> Tensor:
         """The condition that the estimator (and `to_sbi`) takes, float32 [sim, column].
+
+        A network of sets of sweeps (``takes_sets``) takes one set: ``x[sweep, feature]``, a
+        stimulus and ``given[sweep, feature]`` for each sweep, and gives one row. Otherwise:
 
         ``x[sim, feature]`` or ``[feature]`` in the order of ``features``, NaN where undefined;
         ``stimulus`` is a `Stimulus`, its vector, or one row per simulation; None for networks of
@@ -83,17 +90,21 @@ class Network:
                 f"this network takes {len(self.features)} features ({names}), got {x.shape[1]}"
             )
         values = np.broadcast_to(self._stimulus_rows(stimulus), (len(x), self._stimulus_width))
+        if isinstance(self.encoder, SetEncoder):
+            mask = None if given is None else np.broadcast_to(np.asarray(given, bool), x.shape)
+            return encode_set(self.encoder, x, values, mask)
         mask = None if given is None else torch.as_tensor(np.asarray(given, dtype=bool))
         return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()), mask)
 
     def posterior(
         self,
         x_o: np.ndarray,
-        stimulus: np.ndarray | Stimulus | None = None,
+        stimulus: Stimuli = None,
         given: np.ndarray | None = None,
     ) -> "Posterior":
         """The posterior given observed features ``x_o[feature]`` and the stimulus.
 
+        With sets of sweeps ``x_o[sweep, feature]``, and a stimulus and ``given`` for each.
         ``given[feature]`` False leaves a feature out of the condition, as if nobody had looked.
         Raises `BadInputError` if the network was not trained to do without features.
         """
@@ -103,9 +114,9 @@ class Network:
                 "some out"
             )
         x_o = np.asarray(x_o, dtype=np.float64)
-        if x_o.ndim != 1:
+        if x_o.ndim != 1 and not (self.takes_sets and x_o.ndim == 2):
             raise BadInputError(f"one observation is one row of features, got shape {x_o.shape}")
-        if not np.isfinite(x_o).any() and len(x_o):
+        if not np.isfinite(x_o).any() and x_o.size:
             raise BadInputError(
                 "all observed features are undefined, so there is nothing to infer from; "
                 "choose another sweep"
@@ -149,15 +160,25 @@ class Network:
         )
 
     @property
+    def takes_sets(self) -> bool:
+        """Whether an observation is a set of sweeps."""
+        return isinstance(self.family, SweepSets)
+
+    @property
     def _stimulus_width(self) -> int:
         return len(self.family.parameters)
 
-    def _stimulus_rows(self, stimulus: np.ndarray | Stimulus | None) -> np.ndarray:
+    def _vector(self, stimulus: Stimulus) -> np.ndarray:
+        reason = self.family.why_not(stimulus)
+        if reason:
+            raise BadInputError(f"this network cannot take the stimulus: {reason}")
+        return self.family.vector(stimulus)
+
+    def _stimulus_rows(self, stimulus: Stimuli) -> np.ndarray:
         if isinstance(stimulus, Stimulus):
-            reason = self.family.why_not(stimulus)
-            if reason:
-                raise BadInputError(f"this network cannot take the stimulus: {reason}")
-            stimulus = self.family.vector(stimulus)
+            stimulus = self._vector(stimulus)
+        elif isinstance(stimulus, (list, tuple)):
+            stimulus = np.array([self._vector(s) for s in stimulus])
         values = np.empty(0) if stimulus is None else np.asarray(stimulus, dtype=np.float64)
         if values.shape[-1] != self._stimulus_width:
             names = ", ".join(p.name for p in self.family.parameters) or "none"
@@ -172,7 +193,7 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """The distribution of the parameters given one observation ``x_o[feature]``."""
+    """The distribution of the parameters given one observation ``x_o[(sweep,) feature]``."""
 
     network: Network
     x_o: np.ndarray

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import neurosbi
-from neurosbi.contract import Feature, Parameter, family_from_dict
+from neurosbi.contract import Feature, Parameter, StimulusFamily, SweepSets, family_from_dict
 from neurosbi.errors import BadInputError
 from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.inference.network import Network, column_table
@@ -33,7 +33,8 @@ from neurosbi.inference.simulations import (
     representative_rows,
     usable_rows,
 )
-from neurosbi.nets import ContextEmbedding, FeatureEncoder, SplineFlow
+from neurosbi.inference.sweep_sets import EncodedSets
+from neurosbi.nets import ContextEmbedding, FeatureEncoder, SetEmbedding, SetEncoder, SplineFlow
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.seeds import derive_seed
 from neurosbi.training import TrainingConfig, TrainingResult, fit
@@ -93,7 +94,9 @@ def train_npe(
     theta, x, stimulus = read_rows(simulations, representative_rows(rows))
     bijection = UnconstrainedMap(parameters)
     _check_inside(theta, bijection)
-    encoder = FeatureEncoder.of(x, stimulus, family=simulations.family.parameters)
+    sweep_encoder = FeatureEncoder.of(x, stimulus, family=simulations.family.parameters)
+    encoder = _for_family(sweep_encoder, simulations.family)
+    theta = _without_repeats(theta)
     z = bijection(torch.as_tensor(theta))
 
     torch_seed = derive_seed(seed, "initial weights")
@@ -102,15 +105,17 @@ def train_npe(
         estimator = _build(config.builder(), encoder, parameters)
     estimator.center.copy_(z.mean(0))
     estimator.scale.copy_(z.std(0).clamp_min(1e-6) if len(z) > 1 else torch.ones(z.shape[1]))
-    source = EncodedRows(
-        simulations,
-        rows,
-        encoder=encoder,
-        bijection=bijection,
-        center=estimator.center.clone(),
-        scale=estimator.scale.clone(),
-        withheld=config.withheld,
-        seed=derive_seed(seed, "training"),
+    how: dict[str, Any] = {
+        "bijection": bijection,
+        "center": estimator.center.clone(),
+        "scale": estimator.scale.clone(),
+        "withheld": config.withheld,
+        "seed": derive_seed(seed, "training"),
+    }
+    source = (
+        EncodedSets(simulations, encoder=encoder, **how)
+        if isinstance(encoder, SetEncoder)
+        else EncodedRows(simulations, rows, encoder=encoder, **how)
     )
     result = fit(
         estimator,
@@ -140,28 +145,30 @@ def train_npe(
         "builder": config.builder(),
         "withheld": config.withheld,
         "training": config.training.to_dict(),
-        "standardisation": _standardisation(encoder, simulations.features),
+        "standardisation": _standardisation(sweep_encoder, simulations.features),
         "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
     }
     return Network(estimator, encoder, card)
 
 
-def build_npe(card: Mapping[str, Any]) -> tuple[FlowEstimator, FeatureEncoder]:
+def build_npe(card: Mapping[str, Any]) -> tuple[FlowEstimator, FeatureEncoder | SetEncoder]:
     """The untrained modules that a card describes; their state comes from the weights file."""
     parameters = [Parameter(**p) for p in card["prior"]]
     family = family_from_dict(card["stimulus_family"])
-    encoder = FeatureEncoder(len(card["features"]), family.parameters)
+    encoder = _for_family(FeatureEncoder(len(card["features"]), family.parameters), family)
     return _build(card["builder"], encoder, parameters), encoder
 
 
 def _build(
-    builder: Mapping[str, Any], encoder: FeatureEncoder, parameters: list[Parameter] | tuple
+    builder: Mapping[str, Any],
+    encoder: FeatureEncoder | SetEncoder,
+    parameters: list[Parameter] | tuple,
 ) -> FlowEstimator:
-    embedding = ContextEmbedding(
-        encoder.width,
-        builder["context"],
-        hidden=builder["embedding_hidden"],
-        blocks=builder["embedding_blocks"],
+    size = {"hidden": builder["embedding_hidden"], "blocks": builder["embedding_blocks"]}
+    embedding = (
+        SetEmbedding(encoder.width, encoder.most, builder["context"], **size)
+        if isinstance(encoder, SetEncoder)
+        else ContextEmbedding(encoder.width, builder["context"], **size)
     )
     flow = SplineFlow(
         len(parameters),
@@ -171,6 +178,17 @@ def _build(
         bins=builder["bins"],
     )
     return FlowEstimator(flow, embedding, parameters=parameters, condition_shape=[encoder.width])
+
+
+def _for_family(sweep: FeatureEncoder, family: StimulusFamily) -> FeatureEncoder | SetEncoder:
+    return SetEncoder(sweep, family.most) if isinstance(family, SweepSets) else sweep
+
+
+def _without_repeats(theta: np.ndarray) -> np.ndarray:
+    """One row of ``theta[sweep, theta]`` for every run of equal ones (the sweeps of a set)."""
+    new = np.ones(len(theta), dtype=bool)
+    new[1:] = np.any(theta[1:] != theta[:-1], axis=1)
+    return theta[new]
 
 
 def _check_inside(theta: np.ndarray, bijection: UnconstrainedMap) -> None:

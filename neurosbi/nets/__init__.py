@@ -3,5 +3,13 @@
 from neurosbi.nets.context import ContextEmbedding, FeatureEncoder
 from neurosbi.nets.spline_flow import SplineFlow
 from neurosbi.nets.standardize import Standardizer
+from neurosbi.nets.sweep_sets import SetEmbedding, SetEncoder
 
-__all__ = ["ContextEmbedding", "FeatureEncoder", "SplineFlow", "Standardizer"]
+__all__ = [
+    "ContextEmbedding",
+    "FeatureEncoder",
+    "SetEmbedding",
+    "SetEncoder",
+    "SplineFlow",
+    "Standardizer",
+]

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from neurosbi.contract import FixedStimulus, SimulationBatch, Simulator, Stimulus, StimulusFamily
+from neurosbi.contract import (
+    FixedStimulus,
+    SimulationBatch,
+    Simulator,
+    Stimulus,
+    StimulusFamily,
+    SweepSets,
+)
 from neurosbi.errors import BadInputError, FitError, InterruptedRunError
 from neurosbi.progress import progress_bar, say
 from neurosbi.store import SimulationConfig, SimulationStore, atomic_path, cache_directory
@@ -187,7 +194,10 @@ def _simulate_shard(
     store: SimulationStore, simulator: Simulator, shard: int, *, threads: int | None
 ) -> SimulationBatch:
     start, stop = store.shard_rows(shard)
-    theta = simulator.sample_prior(stop - start, seed=store.seed, start=start)
+    if isinstance(store.family, SweepSets):
+        theta = simulator.sample_sets(store.family, stop - start, seed=store.seed, start=start)
+    else:
+        theta = simulator.sample_prior(stop - start, seed=store.seed, start=start)
     stimuli = store.family.sample(stop - start, seed=store.seed, start=start)
     batch = simulator.simulate(
         theta, stimulus=stimuli, seed=store.seed, start=start, threads=threads
