@@ -31,11 +31,17 @@ def fit(
     method: Annotated[str, typer.Option(help="The inference method.")] = "npe",
     sweeps: Annotated[
         str | None,
-        typer.Option(help="Choose the sweep among these, for example 12,14-18. Default: all."),
+        typer.Option(help="Fit these sweeps only, for example 12,14-18. Default: all usable steps."),
     ] = None,
     simulations: Annotated[
-        int, typer.Option("--simulations", "-n", min=1, help="Simulations to train on.")
-    ] = 100_000,
+        int | None,
+        typer.Option(
+            "--simulations",
+            "-n",
+            min=1,
+            help="Sweeps simulated to train on. [default: 100000, or 400000 to fit several sweeps]",
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(min=100, help="Posterior samples.")] = 2_000,
     features: Annotated[
         str | None, typer.Option(help="Feature set; see: neurosbi simulators NAME.")

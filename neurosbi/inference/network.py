@@ -57,6 +57,11 @@ class Network:
         """The prior of the training simulations, as a torch distribution."""
         return BoxPrior(self.parameters)
 
+    def prior_log_prob(self, theta: np.ndarray) -> np.ndarray:
+        """Log density [sim] of the prior at ``theta[sim, theta]``; -inf outside its box."""
+        prior = BoxPrior(self.parameters, dtype=torch.float64)
+        return prior.log_prob(torch.as_tensor(np.atleast_2d(theta))).numpy()
+
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""

@@ -93,7 +93,7 @@ def encode_set(
         given = np.ones(x.shape, dtype=bool)
     return encoder(
         torch.as_tensor(x, dtype=torch.float64),
-        torch.as_tensor(stimulus, dtype=torch.float64),
+        torch.as_tensor(np.array(stimulus, dtype=np.float64)),
         torch.zeros(len(x), dtype=torch.long),
         torch.arange(len(x)),
         n=1,

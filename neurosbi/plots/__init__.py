@@ -3,6 +3,7 @@
 from neurosbi.plots.features import plot_features
 from neurosbi.plots.pairplot import pairplot
 from neurosbi.plots.predictive import plot_predictive
+from neurosbi.plots.protocol import plot_protocol
 from neurosbi.plots.training import plot_training
 
-__all__ = ["pairplot", "plot_features", "plot_predictive", "plot_training"]
+__all__ = ["pairplot", "plot_features", "plot_predictive", "plot_protocol", "plot_training"]

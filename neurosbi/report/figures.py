@@ -15,8 +15,14 @@ DPI = 150
 
 
 def figures(findings: Findings) -> dict[str, "Figure"]:
-    """pairplot, predictive, features and, where a network was trained, training."""
-    from neurosbi.plots import pairplot, plot_features, plot_predictive, plot_training
+    """pairplot, predictive, features; protocol of several sweeps; training where a network was trained."""
+    from neurosbi.plots import (
+        pairplot,
+        plot_features,
+        plot_predictive,
+        plot_protocol,
+        plot_training,
+    )
 
     stored, check = findings.stored, findings.predictive
     x = defined_values(check.x, check.valid)
@@ -33,6 +39,19 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
         ),
         "features": plot_features(stored.features, stored.observation.x, x=x, prior_x=prior_x),
     }
+    sweeps = stored.sweeps
+    if sweeps is not None and len(sweeps.number) > 1:
+        gain = sweeps.gain
+        drawn["protocol"] = plot_protocol(
+            stored.features,
+            sweeps.amplitude,
+            unit=sweeps.unit,
+            x=sweeps.x,
+            given=sweeps.given,
+            predicted=sweeps.predictive_x,
+            size=None if gain is None else gain.size,
+            width=None if gain is None else gain.width,
+        )
     history = stored.history or {}
     if "train_loss" in history or "validation_loss" in history:
         drawn["training"] = plot_training(history)

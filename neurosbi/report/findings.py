@@ -14,6 +14,7 @@ import pandas as pd
 
 from neurosbi.checks import PredictiveCheck, PriorPredictiveCheck, Verdict
 from neurosbi.report.summary import feature_table, parameter_table, summary_sentences
+from neurosbi.report.sweeps import gain_sentence, sweep_table
 from neurosbi.store.results import StoredResult
 
 
@@ -51,6 +52,18 @@ class Findings:
         """The predictive check of the features used, as the verdict sees it."""
         return self.predictive.only(self.used)
 
+    @cached_property
+    def sweep_table(self) -> pd.DataFrame | None:
+        """The sweeps fitted together; see `neurosbi.report.sweeps.sweep_table`. None for one."""
+        sweeps = self.stored.sweeps
+        return None if sweeps is None else sweep_table(self.stored.features, sweeps)
+
+    @property
+    def gain_sentence(self) -> str:
+        """What more sweeps bought, in words; empty for a single sweep."""
+        sweeps = self.stored.sweeps
+        return "" if sweeps is None or sweeps.gain is None else gain_sentence(sweeps.gain)
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the recording says about the parameters, in words."""
@@ -60,12 +73,19 @@ class Findings:
         return sentences
 
     @property
+    def _sweeps_text(self) -> str:
+        sweeps = self.stored.sweeps
+        if sweeps is None or len(sweeps.number) == 1:
+            return f"sweep {self.stored.observation.sweep}"
+        return f"{len(sweeps.number)} sweeps"
+
+    @property
     def title(self) -> str:
         """Recording, sweep, simulator and method, as far as they are known."""
         stored = self.stored
         parts = [
             str(stored.recording.get("name", "recording")),
-            f"sweep {stored.observation.sweep}",
+            self._sweeps_text,
             str(stored.simulator.get("name", "")),
             str(stored.config.get("method", "")),
         ]

@@ -20,6 +20,7 @@ from neurosbi.plots.style import unit_text
 from neurosbi.report.figures import figures, png
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
+from neurosbi.report.sweeps import gain_table
 
 _UNITS = ("MOhm", "ms", "mV", "pA")
 _CLASSES = {"trust": "trust", "caution": "caution", "do not use": "no"}
@@ -31,7 +32,7 @@ def render_report(
     """The report as HTML text.
 
     ``folder`` is where the result lies (for the example code); ``images`` are PNG files by name
-    (pairplot, predictive, features, training), drawn here when not given.
+    (see `neurosbi.report.figures`), drawn here when not given.
     """
     import jinja2
 
@@ -57,8 +58,12 @@ def render_report(
         valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
         images={
             name: base64.b64encode(images[name]).decode() if name in images else ""
-            for name in ("pairplot", "predictive", "features", "training")
+            for name in ("pairplot", "predictive", "features", "protocol", "training")
         },
+        sweeps=_sweep_rows(findings),
+        gain=_gain_rows(findings),
+        sweep_unit=unit_text(stored.sweeps.unit) if stored.sweeps else "",
+        gain_text=findings.gain_sentence,
         configuration=_configuration(findings),
         papers=stored.simulator.get("papers") or (),
         version=stored.versions.get("neurosbi", ""),
@@ -91,7 +96,12 @@ def _sentence(text: str) -> str:
 def _facts(findings: Findings) -> list[tuple[str, str]]:
     stored = findings.stored
     facts = [_fact(str(k), v) for k, v in stored.recording.items()]
-    facts.append(("sweep", str(stored.observation.sweep)))
+    sweeps = stored.sweeps
+    if sweeps is not None and len(sweeps.number) > 1:
+        facts.append(("sweeps", f"{', '.join(map(str, sorted(sweeps.number)))}, fitted together"))
+        facts.append(("sweep of the figures", str(stored.observation.sweep)))
+    else:
+        facts.append(("sweep", str(stored.observation.sweep)))
     facts.append(("stimulus", stimulus_text(stored.observation.stimulus)))
     simulator = stored.simulator
     name = " ".join(str(simulator[k]) for k in ("name", "version") if k in simulator)
@@ -177,6 +187,40 @@ def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _sweep_rows(findings: Findings) -> list[dict[str, Any]]:
+    table = findings.sweep_table
+    if table is None or len(table) < 2:
+        return []
+    return [
+        {
+            "sweep": row["sweep"],
+            "amplitude": f"{row['amplitude']:.4g}",
+            "duration": f"{row['duration']:.4g}",
+            "distance": _two_digits(row["distance"]),
+            "prior_distance": _two_digits(row["prior_distance"]),
+            "not_reproduced": row["not_reproduced"].replace("_", " "),
+            "left_out": row["left_out"].replace("_", " "),
+        }
+        for row in table.to_dict("records")
+    ]
+
+
+def _gain_rows(findings: Findings) -> list[dict[str, Any]]:
+    sweeps = findings.stored.sweeps
+    if sweeps is None or sweeps.gain is None:
+        return []
+    return [
+        {
+            "n": row["n_sweeps"],
+            "sweeps": row["sweeps"],
+            "width": f"{100 * row['width']:.0f} %",
+            "information": f"{row['information']:.1f}",
+            "distance": _two_digits(row["distance"]),
+        }
+        for row in gain_table(sweeps.gain).to_dict("records")
+    ]
 
 
 def _interval(low: float, high: float, width: float) -> str:

@@ -69,6 +69,9 @@ def print_summary(
             if np.isfinite(d)
         ]
         console.print(escape("  " + ", ".join(items)))
+    if findings.gain_sentence:
+        console.print()
+        console.print(escape(findings.gain_sentence))
     if folder is not None:
         console.print()
         console.print(f"Report:  {escape(str(folder / 'report.html'))}", soft_wrap=True)
@@ -107,6 +110,10 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
             }
         )
         | {"sentences": list(prior.sentences)},
+        "sweeps": None
+        if findings.sweep_table is None
+        else finite_data(findings.sweep_table.to_dict("records")),
+        "gain_of_sweeps": findings.gain_sentence or None,
         "folder": None if folder is None else str(folder),
         "seconds": dict(stored.seconds),
     }

@@ -10,19 +10,26 @@ __all__ = ["RESULTS", "Plan", "fit", "plan_fit", "result_folder"]
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from neurosbi.contract import Recording, SimulationBatch, Simulator
+from neurosbi.contract import Recording, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
+from neurosbi.recordings import format_sweeps
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.results import Result, assemble_result, open_result, write_result
 from neurosbi.steps.simulate import simulate
+from neurosbi.steps.sweeps import (
+    SweepChecks,
+    check_priors,
+    check_sweeps,
+    condition_of,
+)
 from neurosbi.store import config_hash
 from neurosbi.store.atomic import check_writable
 
@@ -34,20 +41,12 @@ if TYPE_CHECKING:
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
 SIMULATIONS = 100_000
+SET_SIMULATIONS = 400_000  # sweeps; a set of them is one draw of the parameters
 SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
-
-
-@dataclass(frozen=True, eq=False)
-class _PriorCheck:
-    """Simulations of the prior at the recorded stimulus; ``given[feature]``: what they can show."""
-
-    theta: np.ndarray
-    batch: SimulationBatch
-    given: np.ndarray
 
 
 def fit(
@@ -56,7 +55,7 @@ def fit(
     simulator: str | Simulator = "hodgkin-huxley",
     method: str = "npe",
     sweeps: str | Iterable[int] | None = None,
-    simulations: int = SIMULATIONS,
+    simulations: int | None = None,
     samples: int = SAMPLES,
     features: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -71,16 +70,19 @@ def fit(
     progress: bool = True,
     **options: Any,
 ) -> Result:
-    """Fit a simulator to one sweep of a recording and write the result folder.
+    """Fit a simulator to the step sweeps of a recording and write the result folder.
 
-    ``recording`` is a file (NWB, ABF) or a `Recording`. ``sweeps`` restricts the choice of the
-    sweep (default: all; see `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a
+    ``recording`` is a file (NWB, ABF) or a `Recording`. All usable step sweeps are fitted
+    together where there are several; ``sweeps`` ("12,14-18") restricts them. A recording with one
+    such sweep, or another kind of stimulus, is fitted to that sweep
+    (see `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a
     `Simulator`; ``features`` and ``settings`` go to one given by name, and ``area`` is the membrane
     area in cm2 for those that compute per area (None: estimated from subthreshold sweeps).
     ``junction_potential`` (mV) is added to the voltage of a file; a `Recording` has been read with
     its own.
 
-    ``simulations`` is how many simulations a new network is trained on; ``options`` change the
+    ``simulations`` is how many sweeps are simulated to train a new network (None: 100,000, or
+    400,000 for one that sees sets of sweeps); ``options`` change the
     configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
@@ -96,7 +98,7 @@ def fit(
 
     Raises `BadInputError`, `FitError`, `MissingResourceError` or `InterruptedRunError`.
     """
-    if simulations < 1 or samples < 100:
+    if (simulations is not None and simulations < 1) or samples < 100:
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
     from neurosbi.inference import method_config
     from neurosbi.training import resolve_device
@@ -117,6 +119,8 @@ def fit(
             junction_potential=junction_potential,
             network=given_network,
         )
+    if simulations is None:
+        simulations = SET_SIMULATIONS if plan.together else SIMULATIONS
     if given_network is None:
         training = {"simulations": simulations, "seed": seed, "options": options}
     else:
@@ -219,14 +223,24 @@ def _compared(config: Mapping[str, Any]) -> str:
 
 
 def _announce(plan: Plan, *, show: bool) -> None:
-    stimulus = plan.observation.stimulus
-    step = plan.recording.sweep(plan.observation.sweep).test_step
-    kind = f"step of {step.amplitude:.4g} pA" if step else "recorded current"
-    say(
-        f"{plan.recording.path.name}: fitting {plan.simulator.name} to sweep "
-        f"{plan.observation.sweep} ({kind}, {stimulus.duration:.0f} ms)",
-        show=show,
-    )
+    name = f"{plan.recording.path.name}: fitting {plan.simulator.name} to"
+    if len(plan.observations) > 1:
+        amplitudes = [o.stimulus.amplitude for o in plan.observations]
+        unit = plan.observation.stimulus.unit
+        numbers = format_sweeps(o.sweep for o in plan.observations)
+        say(
+            f"{name} {len(amplitudes)} sweeps together ({numbers}; steps of {min(amplitudes):.3g} "
+            f"to {max(amplitudes):.3g} {unit})",
+            show=show,
+        )
+    else:
+        stimulus = plan.observation.stimulus
+        step = plan.recording.sweep(plan.observation.sweep).test_step
+        kind = f"step of {step.amplitude:.4g} pA" if step else "recorded current"
+        say(
+            f"{name} sweep {plan.observation.sweep} ({kind}, {stimulus.duration:.0f} ms)",
+            show=show,
+        )
     for note in plan.observation.notes:
         say(f"  {note}", show=show)
 
@@ -254,23 +268,11 @@ def _cached(
     return net
 
 
-def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: "_Timer") -> _PriorCheck:
-    """What the simulator can show at this stimulus; needs no network, so it comes before one."""
-    from neurosbi.checks import producible_features
-
-    simulator, observation = plan.simulator, plan.observation
+def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: "_Timer") -> SweepChecks:
+    """What the simulator can show at these stimuli; needs no network, so it comes before one."""
     with timer("prior simulations"):
-        theta = simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
-        batch = simulator.simulate(
-            theta,
-            stimulus=observation.stimulus,
-            seed=derive_seed(seed, "prior check"),
-            threads=threads,
-        )
-        given = producible_features(
-            simulator.feature_set, observation.x, prior_x=batch.x, prior_status=batch.status
-        )
-    return _PriorCheck(theta, batch, given)
+        theta = plan.simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
+        return check_priors(plan.simulator, plan.observations, theta, seed=seed, threads=threads)
 
 
 def _new_network(
@@ -349,7 +351,7 @@ def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
 def _infer(
     plan: Plan,
     net: "Network",
-    prior: _PriorCheck,
+    prior: SweepChecks,
     *,
     samples: int,
     seed: int,
@@ -362,9 +364,13 @@ def _infer(
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
-    given = prior.given if net.card.get("withheld") else None
+    given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
     with timer("sampling"):
-        posterior = net.posterior(observation.x, observation.stimulus, given)
+        posterior = (
+            condition_of(net, plan.observations, given)
+            if plan.together
+            else net.posterior(observation.x, observation.stimulus, given[0])
+        )
         theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
         log_prob = posterior.log_prob(theta)
     with timer("predictive checks"):
@@ -373,10 +379,24 @@ def _infer(
             observation,
             theta[:_PREDICTIVE],
             seed=derive_seed(seed, "predictive check"),
-            prior_x=prior.batch.x,
-            prior_status=prior.batch.status,
+            prior_x=prior.batches[0].x,
+            prior_status=prior.batches[0].status,
             n_traces=_TRACES,
             threads=threads,
+        )
+        sweeps = (
+            check_sweeps(
+                simulator,
+                net,
+                plan.observations,
+                theta,
+                prior,
+                given=given,
+                seed=seed,
+                threads=threads,
+            )
+            if plan.together
+            else None
         )
     return assemble_result(
         simulator,
@@ -385,9 +405,10 @@ def _infer(
         log_prob=log_prob,
         predictive=check,
         prior_theta=prior.theta,
-        prior_x=prior.batch.x,
-        prior_status=prior.batch.status,
-        given=given,
+        prior_x=prior.batches[0].x,
+        prior_status=prior.batches[0].status,
+        given=given[0],
+        sweeps=sweeps,
         seed=seed,
         recording={
             "name": plan.recording.name,

@@ -6,7 +6,7 @@ Everything a recording or a command line can be wrong about is said here.
 __all__ = ["RESULTS", "Plan", "plan_fit", "result_folder"]
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,12 @@ from neurosbi.contract import (
     Simulator,
     StimulusFamily,
     Sweep,
+    SweepSets,
 )
 from neurosbi.errors import BadInputError
 from neurosbi.recordings import default_sweep, estimate_passive, read_recording, select_sweeps
 from neurosbi.registry import simulator as make_simulator
+from neurosbi.steps.sweep_choice import TooFewSweepsError, sweeps_together
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
@@ -34,18 +36,29 @@ _SPECIFIC_CAPACITANCE = 1.0  # uF/cm2, of simulators that have no setting C_m
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What will be fitted: the recording's sweep as the simulator sees it, and the stimuli.
+    """What will be fitted: the recording's sweeps as the simulator sees them, and the stimuli.
 
-    ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
-    sweep), "sweep_data" that of the sweep's voltage and current.
+    ``observations`` are fitted together; the first is the one that figures show. There is more
+    than one only if ``family`` is one of sets of sweeps. ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
+    sweeps), "sweep_data" that of the voltage and current of the sweeps.
     """
 
     recording: Recording
     simulator: Simulator
-    observation: Observation
+    observations: tuple[Observation, ...]
     family: StimulusFamily
     method: str
     config: Mapping[str, Any]
+
+    @property
+    def observation(self) -> Observation:
+        """The sweep that figures show."""
+        return self.observations[0]
+
+    @property
+    def together(self) -> bool:
+        """Whether the network sees sets of sweeps."""
+        return isinstance(self.family, SweepSets)
 
     @property
     def folder(self) -> Path:
@@ -65,10 +78,12 @@ def plan_fit(
     junction_potential: float = 0.0,
     network: "Network | None" = None,
 ) -> Plan:
-    """Read the recording, choose the sweep, and find the stimuli a network must know.
+    """Read the recording, choose the sweeps, and find the stimuli a network must know.
 
-    With a ``network`` given, method and stimuli are those it was trained for. Raises
-    `BadInputError` with the reason when this recording cannot be fitted.
+    All usable step sweeps are fitted together where the recording has several and the simulator
+    can; else one is, chosen by `neurosbi.recordings.default_sweep`. With a ``network`` given,
+    method and stimuli are those it was trained for. Raises `BadInputError` with the reason when
+    this recording cannot be fitted.
     """
     if not isinstance(recording, Recording):
         recording = read_recording(recording, junction_potential=junction_potential)
@@ -86,26 +101,25 @@ def plan_fit(
         )
     else:
         _refuse_arguments_of_names(simulator, features=features, settings=settings, area=area)
-    observation = simulator.observe(sweep)
-    if not np.isfinite(observation.x).any() and len(observation.x):
-        raise BadInputError(
-            f"{recording.path.name}: all features of sweep {sweep.number} are undefined, so there "
-            "is nothing to infer from; choose another sweep with --sweeps"
+    together = _together(
+        chosen_from, recording, simulator, sweep, network=network, by_name=sweeps is not None
+    )
+    if together is not None:
+        family, observations, more = together
+        notes += more
+        method = network.method if network is not None else method
+    else:
+        family, method, observation, more = _single(
+            recording, simulator, sweep, network=network, method=method
         )
+        observations, notes = [observation], notes + more
     if recording.junction_potential:
         notes.append(f"{recording.junction_potential:g} mV liquid-junction correction added")
-    if network is not None:
-        family, method = _family_of(network, simulator, observation), network.method
-    else:
-        family = simulator.stimulus_family
-        reason = family.why_not(observation.stimulus)
-        if reason is not None:
-            notes.append(f"a network for this stimulus alone, because {reason}")
-            family = FixedStimulus(observation.stimulus)
-    observation = replace(observation, notes=(*observation.notes, *notes))
+    observations[0] = replace(observations[0], notes=(*observations[0].notes, *notes))
+    fitted = [recording.sweep(o.sweep) for o in observations]
     config = {
-        "recording": _recording_hash(recording, sweep),
-        "sweep_data": _sweep_hash(sweep),
+        "recording": _recording_hash(recording, fitted),
+        "sweep_data": _sweep_hash(fitted),
         "method": method,
         "simulator": simulator.config(),
         "preparation": {
@@ -117,7 +131,68 @@ def plan_fit(
         "junction_potential": recording.junction_potential,
         "stimulus_family": family.to_dict()["kind"],
     }
-    return Plan(recording, simulator, observation, family, method, config)
+    if isinstance(family, SweepSets):
+        config["sweeps"] = sorted(s.number for s in fitted)
+    return Plan(recording, simulator, tuple(observations), family, method, config)
+
+
+def _together(
+    chosen_from: Recording,
+    recording: Recording,
+    simulator: Simulator,
+    sweep: Sweep,
+    *,
+    network: "Network | None",
+    by_name: bool,
+) -> tuple[StimulusFamily, list[Observation], list[str]] | None:
+    """The family of sets, the observations and notes; None if one sweep is fitted by itself."""
+    if network is not None:
+        network.check_simulator(simulator)
+        family = network.family if isinstance(network.family, SweepSets) else None
+    else:
+        family = simulator.sweep_sets
+    if family is None:
+        return None
+    try:
+        observations, notes = sweeps_together(
+            recording,
+            chosen_from.sweeps,
+            simulator,
+            family,
+            reference=sweep,
+            least=2 if network is None else 1,
+            by_name=by_name,
+        )
+    except TooFewSweepsError:
+        if network is None:
+            return None
+        raise
+    return family, observations, notes
+
+
+def _single(
+    recording: Recording,
+    simulator: Simulator,
+    sweep: Sweep,
+    *,
+    network: "Network | None",
+    method: str,
+) -> tuple[StimulusFamily, str, Observation, list[str]]:
+    """Family, method, observation and notes for one sweep by itself."""
+    observation = simulator.observe(sweep)
+    if not np.isfinite(observation.x).any() and len(observation.x):
+        raise BadInputError(
+            f"{recording.path.name}: all features of sweep {sweep.number} are undefined, so there "
+            "is nothing to infer from; choose another sweep with --sweeps"
+        )
+    if network is not None:
+        return _family_of(network, simulator, observation), network.method, observation, []
+    family = simulator.stimulus_family
+    reason = family.why_not(observation.stimulus)
+    if reason is None:
+        return family, method, observation, []
+    notes = [f"a network for this stimulus alone, because {reason}"]
+    return FixedStimulus(observation.stimulus), method, observation, notes
 
 
 def result_folder(recording: Recording, simulator: str, method: str) -> Path:
@@ -196,9 +271,9 @@ def _family_of(
     return network.family
 
 
-def _recording_hash(recording: Recording, sweep: Sweep) -> str:
+def _recording_hash(recording: Recording, sweeps: Sequence[Sweep]) -> str:
     if not recording.path.is_file():
-        return _sweep_hash(sweep)
+        return _sweep_hash(sweeps)
     try:
         with recording.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -206,8 +281,9 @@ def _recording_hash(recording: Recording, sweep: Sweep) -> str:
         raise BadInputError(f"{recording.path} cannot be read ({error.strerror})") from error
 
 
-def _sweep_hash(sweep: Sweep) -> str:
+def _sweep_hash(sweeps: Sequence[Sweep]) -> str:
     digest = hashlib.sha256()
-    for values in (sweep.voltage, sweep.current, [sweep.dt]):
-        digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+    for sweep in sweeps:
+        for values in (sweep.voltage, sweep.current, [sweep.dt]):
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
     return digest.hexdigest()

@@ -29,14 +29,17 @@ from neurosbi.checks import (
     Verdict,
     compare_predictive,
     judge,
+    judge_sweeps,
     prior_predictive_check,
 )
 from neurosbi.contract import Observation, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.report import Findings, render_report
 from neurosbi.report.figures import figures, png
+from neurosbi.report.sweeps import used_checks
 from neurosbi.store import atomic_path, cache_directory, write_json
 from neurosbi.store.results import StoredResult, read_results, result_tree, write_results
+from neurosbi.store.sweep_results import SweepResults
 
 if TYPE_CHECKING:
     import arviz
@@ -119,6 +122,10 @@ class Result(Findings):
         observation, left_out = self.observation, self.stored.verdict.get("left_out", ())
         given = np.array([f.name not in left_out for f in self.stored.features])
         network = self.network or self._cached_network()
+        sweeps = self.stored.sweeps
+        if sweeps is not None:
+            stimuli = np.array([network.family.vector(s) for s in sweeps.stimuli])
+            return network.posterior(sweeps.x, stimuli, sweeps.given).to_sbi()
         return network.posterior(observation.x, observation.stimulus, given).to_sbi()
 
     def _cached_network(self) -> "Network":
@@ -164,6 +171,7 @@ def assemble_result(
     given: np.ndarray | None = None,
     further: Iterable[Reason] = (),
     true_theta: np.ndarray | None = None,
+    sweeps: SweepResults | None = None,
 ) -> Result:
     """Checks, verdict and arrays of one fit, together.
 
@@ -172,7 +180,8 @@ def assemble_result(
     simulations at the observed stimulus. ``recording`` (name, path, format, junction_potential,
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
-    posterior is conditioned on (None: all); ``further`` adds reasons to the verdict.
+    posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps``
+    are all sweeps of a fit to several, ``observation`` the first of them.
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -191,6 +200,7 @@ def assemble_result(
         features, observation.x, prior_x=prior_x, prior_status=prior_status
     )
     kept = np.ones(len(features), dtype=bool) if given is None else np.asarray(given, dtype=bool)
+    others = [] if sweeps is None else used_checks(features, sweeps)[1:]
     verdict = judge(
         predictive.only(kept),
         prior_predictive_check(
@@ -200,7 +210,7 @@ def assemble_result(
             prior_status=prior_status,
         ),
         left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
-        further=further,
+        further=[*further, *judge_sweeps(others)],
     )
     stored = StoredResult(
         parameters=tuple(simulator.parameters),
@@ -234,6 +244,7 @@ def assemble_result(
         },
         seconds=dict(seconds or {}),
         true_theta=true_theta,
+        sweeps=sweeps,
     )
     return Result(stored, predictive, prior_predictive, verdict)
 

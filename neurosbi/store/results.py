@@ -5,7 +5,8 @@ and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw); ``obse
 ``voltage`` (time) and ``x`` (feature); ``constant_data`` ``current`` (time);
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
 simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
-traces; ``training`` (epoch) where a network was trained. What is not an array (configuration,
+traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
+several sweeps were fitted together (see `sweep_results`). What is not an array (configuration,
 seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
 ``checks`` (feature) holds the numbers of the checks for readers in other languages.
 
@@ -32,6 +33,7 @@ from neurosbi.contract import Feature, Observation, Parameter, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import finite_data
+from neurosbi.store.sweep_results import SweepResults, sweep_groups, sweep_results
 
 LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
 _JSON_ATTRIBUTES = ("config", "simulator", "versions", "verdict", "seconds", "recording")
@@ -48,7 +50,8 @@ class StoredResult:
     ``predictive_x[draw, feature]``, ``predictive_status[draw]`` those of posterior draws and
     ``traces`` (dims sim, time; ``v`` mV, time in ms) their first few or None. ``history`` maps
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
-    ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data.
+    ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
+    all sweeps of a fit to several; ``observation`` is then the one that figures show.
     """
 
     parameters: tuple[Parameter, ...]
@@ -71,6 +74,7 @@ class StoredResult:
     verdict: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     true_theta: np.ndarray | None = None
+    sweeps: SweepResults | None = None
 
 
 def result_tree(
@@ -95,6 +99,9 @@ def result_tree(
             {name: ("feature", np.asarray(values)) for name, values in checks.items()},
             coords=_feature_coordinate(result.features),
         )
+    if result.sweeps is not None:
+        names = tuple(p.name for p in result.parameters)
+        groups |= sweep_groups(result.sweeps, _feature_coordinate(result.features), names)
     if result.history:
         groups["/training"] = xr.Dataset(
             {
@@ -337,6 +344,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         history=history,
         seed=int(tree.attrs["seed"]),
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
+        sweeps=sweep_results(groups),
         **extra,
     )
 
