@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosbi.contract import FixedStimulus
+from neurosbi.contract import FixedStimulus, SweepSets
 from neurosbi.store import config_hash
 
 
@@ -22,7 +22,11 @@ class MemorySimulations:
         self.parameters, self.features = simulator.parameters, simulator.feature_set
         self.simulator_config, self.seed, self.n = simulator.config(), seed, n
         self.config_hash = config_hash(self.simulator_config | {"family": self.family.to_dict()})
-        self.theta = simulator.sample_prior(n, seed=seed)
+        self.theta = (
+            simulator.sample_sets(family, n, seed=seed)
+            if isinstance(family, SweepSets)
+            else simulator.sample_prior(n, seed=seed)
+        )
         stimuli = self.family.sample(n, seed=seed)
         batch = simulator.simulate(self.theta, stimulus=stimuli, seed=seed)
         self.x, self.valid, self.stimulus = batch.x, batch.valid, stimuli.values
