@@ -31,7 +31,9 @@ def fit(
     method: Annotated[str, typer.Option(help="The inference method.")] = "npe",
     sweeps: Annotated[
         str | None,
-        typer.Option(help="Fit these sweeps only, for example 12,14-18. Default: all usable steps."),
+        typer.Option(
+            help="Fit these sweeps only, for example 12,14-18. Default: all usable steps."
+        ),
     ] = None,
     simulations: Annotated[
         int | None,

@@ -96,7 +96,7 @@ class Network:
             )
         values = np.broadcast_to(self._stimulus_rows(stimulus), (len(x), self._stimulus_width))
         if isinstance(self.encoder, SetEncoder):
-            mask = None if given is None else np.broadcast_to(np.asarray(given, bool), x.shape)
+            mask = None if given is None else np.broadcast_to(given, x.shape).astype(bool)
             return encode_set(self.encoder, x, values, mask)
         mask = None if given is None else torch.as_tensor(np.asarray(given, dtype=bool))
         return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()), mask)
