@@ -60,8 +60,8 @@ class SetEmbedding(nn.Module):
         super().__init__()
         self.most = most
         self.first = nn.Linear(columns // most - 1, hidden)
-        self.second = nn.Linear(hidden, 2 * hidden)
-        self.of_set = ContextEmbedding(3 * hidden, width, hidden=hidden, blocks=blocks)
+        self.second = nn.Linear(hidden, hidden)
+        self.of_set = ContextEmbedding(2 * hidden + 1, width, hidden=hidden, blocks=blocks)
 
     def forward(self, encoded: Tensor) -> Tensor:
         """The context vector of every set."""
@@ -70,14 +70,13 @@ class SetEmbedding(nn.Module):
         if self.training:
             there = _thinned(there)
         owner = there.nonzero()[:, 0]
-        h, weight = self.second(F.silu(self.first(sets[there][:, :-1]))).chunk(2, dim=1)
-        weight = weight.sigmoid()
+        h = F.silu(self.second(F.silu(self.first(sets[there][:, :-1]))))
+        n = there.sum(1, keepdim=True).clamp_min(1).to(h.dtype)
         empty = h.new_zeros((len(sets), h.shape[1]))
-        total = empty.index_add(0, owner, weight).clamp_min(1e-6)
-        mean = empty.index_add(0, owner, weight * h) / total
+        mean = empty.index_add(0, owner, h) / n
         index = owner[:, None].expand_as(h)
         highest = empty.scatter_reduce(0, index, h, "amax", include_self=False)
-        return self.of_set(torch.cat((mean, highest, total.log()), dim=1))
+        return self.of_set(torch.cat((mean, highest, n.log()), dim=1))
 
 
 def _thinned(there: Tensor) -> Tensor:

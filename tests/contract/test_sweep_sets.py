@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from toys import FAMILY, LinearGaussian
 
 from neurosbi.contract import StepFamily, Stimulus, SweepSets, family_from_dict
 from neurosbi.errors import BadInputError
-from toys import FAMILY, LinearGaussian
 
 SETS = SweepSets(FAMILY, sizes=(1, 3, 2), hyperpolarising=0.3)
 

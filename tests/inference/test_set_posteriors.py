@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-
 from memory_simulations import MemorySimulations
+from toys import FAMILY, LinearGaussian, normal_rows
+
 from neurosbi.contract import Feature, Parameter, SimulationBatch, StimulusBatch, SweepSets
 from neurosbi.errors import BadInputError
 from neurosbi.inference import method_config, train_method
@@ -12,7 +13,6 @@ from neurosbi.inference.methods import load_network, network_weights
 from neurosbi.inference.sweep_sets import EncodedSets
 from neurosbi.nets import FeatureEncoder, SetEncoder
 from neurosbi.priors import UnconstrainedMap
-from toys import FAMILY, LinearGaussian, normal_rows
 
 
 class OhmicCell(LinearGaussian):

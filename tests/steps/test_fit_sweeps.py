@@ -78,7 +78,7 @@ def test_named_sweeps_of_different_sampling_are_refused_others_left_out(recordin
         recording,
         sweeps=tuple(coarser(s) if s.number == 12 else s for s in recording.sweeps),
     )
-    with pytest.raises(BadInputError, match="10,14 are sampled every .* but 12 every .*--sweeps"):
+    with pytest.raises(BadInputError, match=r"10,14 are sampled every .* but 12 every .*--sweeps"):
         plan_fit(mixed, sweeps="10,12,14")
     plan = plan_fit(mixed)
     assert 12 not in plan.config["sweeps"]
