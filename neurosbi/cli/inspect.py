@@ -79,7 +79,8 @@ def inspect(
     if output_format is OutputFormat.json:
         print(json.dumps(_as_data(recording, passive, chosen, reason, figure), indent=2))
     else:
-        print(_as_text(recording, passive, chosen, reason, figure))
+        command = _fit_command(file, sweeps, junction_potential)
+        print(_as_text(recording, passive, chosen, reason, figure, command))
 
 
 def _check_plot(plot: Path | None) -> None:
@@ -117,6 +118,7 @@ def _as_text(
     chosen: "Sweep | None",
     reason: str | None,
     figure: Path | None,
+    command: str,
 ) -> str:
     about = [f"{key.replace('_', ' ')}: {recording.metadata[key]}" for key in _ABOUT
              if recording.metadata.get(key)]  # fmt: skip
@@ -133,7 +135,7 @@ def _as_text(
     if chosen is None:
         lines.append(f"Nothing can be fitted: {reason}.")
     else:
-        lines.append(_fit_line(recording, chosen))
+        lines += [_fit_line(recording, chosen), f"Next: {command}"]
     if figure is not None:
         lines.append(f"Figure: {figure}")
     return "\n".join(lines)
@@ -216,7 +218,7 @@ def _verdict(sweep: "Sweep", chosen: "Sweep | None") -> str:
     else:
         words.append("ok")
     if chosen is not None and sweep.number == chosen.number:
-        words.append("<- a fit takes this one")
+        words.append("<- shown by a fit")
     return ", ".join(words).replace(", <-", " <-")
 
 
@@ -239,12 +241,28 @@ def _passive_lines(passive: "PassiveProperties | None") -> list[str]:
 
 
 def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
+    from neurosbi.recordings import format_sweeps
+
     step = chosen.test_step
     what = f"a step of {step.amplitude:.4g} pA" if step else "a current waveform"
     spikes = f"{chosen.spikes} spike{'s' if chosen.spikes != 1 else ''}"
-    return (
-        f"A fit takes sweep {chosen.number}: {what}, {spikes}. Next: neurosbi fit {recording.path}"
-    )
+    stepped = [s.number for s in recording.sweeps if s.problem is None and s.test_step is not None]
+    if chosen.number in stepped and len(stepped) > 1:
+        return (
+            f"A fit takes sweeps {format_sweeps(stepped)} together and shows sweep "
+            f"{chosen.number} in its figures: {what}, {spikes}."
+        )
+    return f"A fit takes sweep {chosen.number}: {what}, {spikes}."
+
+
+def _fit_command(file: Path, sweeps: str | None, junction_potential: float) -> str:
+    """The command that fits what is shown, with the same options."""
+    from shlex import join
+
+    words = ["neurosbi", "fit", str(file)]
+    words += ["--sweeps", sweeps] if sweeps else []
+    words += ["--junction-potential", f"{junction_potential:g}"] if junction_potential else []
+    return join(words)
 
 
 def _shortened(text: str) -> str:

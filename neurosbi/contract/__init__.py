@@ -8,12 +8,20 @@ from neurosbi.contract.families import (
     SweepSets,
     family_from_dict,
 )
-from neurosbi.contract.recording import CurrentStep, Recording, Sweep
+from neurosbi.contract.recording import (
+    COARSEST_DT,
+    SHORTEST_REST,
+    CurrentStep,
+    Recording,
+    Sweep,
+)
 from neurosbi.contract.simulator import Observation, SimulationBatch, Simulator, Status
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
 
 __all__ = [
+    "COARSEST_DT",
+    "SHORTEST_REST",
     "CurrentStep",
     "Feature",
     "FixedStimulus",

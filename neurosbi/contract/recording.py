@@ -1,6 +1,6 @@
 """A recording as data: sweeps of voltage and current, whatever file they came from."""
 
-__all__ = ["CurrentStep", "Recording", "Sweep"]
+__all__ = ["COARSEST_DT", "SHORTEST_REST", "CurrentStep", "Recording", "Sweep"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from neurosbi.errors import BadInputError
+
+COARSEST_DT = 0.1  # ms; a spike sampled more coarsely has no usable shape
+SHORTEST_REST = 20.0  # ms before a step, without which there is no resting potential
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ class Sweep:
     def duration(self) -> float:
         """Length of the sweep in ms."""
         return len(self.voltage) * self.dt
+
+    def quiet_from(self, step: CurrentStep) -> float:
+        """Time (ms) from which the membrane rests before ``step``.
+
+        After padding, and after half of the pause since an earlier pulse.
+        """
+        earlier = [s.offset for s in self.steps if s.offset <= step.onset + 1e-9]
+        settled = max((o + 0.5 * (step.onset - o) for o in earlier), default=0.0)
+        return max(settled, self.usable_from * self.dt)
 
     @property
     def time(self) -> np.ndarray:

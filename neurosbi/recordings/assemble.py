@@ -7,13 +7,13 @@ pA, one verdict in words.
 __all__ = ["SPIKE_LEVEL", "RawSweep", "assemble", "count_spikes"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from neurosbi.contract import CurrentStep, Recording, Sweep
+from neurosbi.contract import COARSEST_DT, SHORTEST_REST, CurrentStep, Recording, Sweep
 from neurosbi.errors import BadInputError
 from neurosbi.recordings.steps import choose_test_steps, find_steps
 
@@ -168,7 +168,7 @@ def _sweep(
         if test_step is not None:
             window = slice(round(test_step.onset / dt), round(test_step.offset / dt))
         spikes = count_spikes(raw.voltage[window] + junction_potential)
-    return Sweep(
+    sweep = Sweep(
         number=raw.number,
         voltage=raw.voltage + junction_potential,
         current=raw.current,
@@ -179,9 +179,9 @@ def _sweep(
         test_step=test_step,
         usable_from=first,
         spikes=spikes,
-        problem=_problem(raw, implausible, first),
         metadata=raw.metadata,
     )
+    return replace(sweep, problem=_problem(raw, implausible, first) or _too_little(sweep))
 
 
 def _first_real(voltage: np.ndarray, steps: tuple[CurrentStep, ...], dt: float) -> int:
@@ -219,6 +219,22 @@ def _problem(raw: RawSweep, implausible: str, first: int) -> str | None:
         return raw.missing
     if _is_constant(current[first:], dt):
         return "no stimulus: the current is flat"
+    return None
+
+
+def _too_little(sweep: Sweep) -> str | None:
+    """What no spike shape or resting potential can be measured in."""
+    if sweep.dt > COARSEST_DT + 1e-9:
+        return (
+            f"it is sampled every {sweep.dt:g} ms, too coarse for spike shapes; at most "
+            f"{COARSEST_DT} ms is needed"
+        )
+    step = sweep.test_step
+    if step is not None and (rest := step.onset - sweep.quiet_from(step)) < SHORTEST_REST:
+        return (
+            f"it has only {rest:.0f} ms of recording before its step; {SHORTEST_REST:.0f} ms are "
+            "needed to measure the resting potential"
+        )
     return None
 
 

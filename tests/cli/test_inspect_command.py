@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from recording_files import ALLEN, DATA, FAST_SPIKING, step_current, write_nwb2
@@ -27,7 +28,7 @@ def test_text(inspect, tmp_path):
     line = next(line for line in out.splitlines() if line.startswith("12 "))
     assert "823.4-1323.4" in line
     assert "120" in line
-    assert "a fit takes this one" in line
+    assert "shown by a fit" in line
     assert "input resistance        191.7 MOhm" in out
     assert "rheobase                80 pA" in out
     figure = tmp_path / "neurosbi-results" / "18713001" / "sweeps.png"
@@ -63,7 +64,8 @@ def test_a_readable_file_that_cannot_be_fitted(inspect, tmp_path):
 def test_choice_of_sweeps(inspect):
     code, out, _ = inspect(FAST_SPIKING, "--sweeps", "0-3,9", "--no-plot")
     assert code == 0
-    assert "A fit takes sweep 9" in out
+    assert "A fit takes sweeps 0-3,9 together and shows sweep 9" in out
+    assert re.search(r"Next: neurosbi fit \S+ --sweeps 0-3,9$", out, re.M)
     assert "Passive properties: not estimated" in out
     code, out, err = inspect(FAST_SPIKING, "--sweeps", "17")
     assert (code, out) == (2, "")

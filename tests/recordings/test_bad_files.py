@@ -1,11 +1,14 @@
 from contextlib import suppress
+from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from recording_files import ALLEN, LANTYER
 
 from neurosbi.errors import BadInputError
 from neurosbi.recordings import read_recording
+from neurosbi.recordings.assemble import RawSweep, assemble
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,19 @@ def test_flipped_bytes_never_give_a_traceback(tmp_path):
         (tmp_path / "broken.nwb").write_bytes(bytes(broken))
         with suppress(BadInputError):
             read_recording(tmp_path / "broken.nwb")
+
+
+def test_what_only_a_fit_would_refuse_is_a_problem_of_the_sweep():
+    dt, n = 0.2, 5000
+    voltage = -65 + 0.1 * np.random.default_rng(0).normal(size=n)
+    current = np.zeros(n)
+    current[round(300 / dt) : round(800 / dt)] = 100.0
+    coarse = RawSweep(number=0, voltage=voltage, current=current, rate=1e3 / dt)
+    early_current = np.zeros(n)
+    early_current[round(10 / 0.05) : round(200 / 0.05)] = 100.0
+    early = RawSweep(number=1, voltage=voltage, current=early_current, rate=1e3 / 0.05)
+    recording = assemble(
+        Path("cell.abf"), [coarse, early], format="ABF", junction_potential=0.0, metadata={}
+    )
+    assert "every 0.2 ms, too coarse" in (recording.sweeps[0].problem or "")
+    assert "only 10 ms of recording before its step" in (recording.sweeps[1].problem or "")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from neurosbi.contract import (
+    COARSEST_DT,
+    SHORTEST_REST,
     CurrentStep,
     Observation,
     Setting,
@@ -42,11 +44,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BLOW_UP = 300.0  # mV; no ion has a reversal potential near it
-COARSEST_DT = 0.1  # ms; a spike sampled more coarsely has no usable shape
 FINEST_DT = 0.02  # ms; faster recordings are averaged down to about this
 LONGEST_STEP = 1500.0  # ms; longer steps are analysed up to here
 LONGEST_REST = 200.0  # ms before a step that are used
-SHORTEST_REST = 20.0  # ms
 MOST_STEPS = 16_000_000  # step numbers are kept exactly in single precision up to here
 NEVER_NEGATIVE = ("C_m", "g_CaL", "g_CaT", "noise")
 TINY_CONDUCTANCE = 1e-9  # keeps V_inf defined where every conductance is zero
@@ -456,10 +456,7 @@ class _Cut:
 
 def _cut_step(sweep: Sweep, step: CurrentStep) -> _Cut:
     notes = []
-    earlier = [s.offset for s in sweep.steps if s.offset <= step.onset + 1e-9]
-    # let the membrane settle after an earlier pulse for half of the pause
-    quiet_from = max((o + 0.5 * (step.onset - o) for o in earlier), default=0.0)
-    begin = max(quiet_from, sweep.usable_from * sweep.dt, step.onset - LONGEST_REST)
+    begin = max(sweep.quiet_from(step), step.onset - LONGEST_REST)
     if step.onset - begin < SHORTEST_REST:
         raise BadInputError(
             f"sweep {sweep.number} has only {step.onset - begin:.0f} ms of recording before its "
