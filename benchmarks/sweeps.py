@@ -64,7 +64,7 @@ class Cell:
         self.held_out = list(range(len(NEGATIVE) + 2, len(self.stimuli), HELD_OUT))
         self.seen = [i for i in range(len(self.stimuli)) if i not in self.held_out]
         count = [f.name for f in simulator.feature_set].index("spike_count")
-        firing = [i for i in self.seen if self.x[i, count] >= FEWEST_SPIKES]
+        firing = [i for i in self.seen if i >= len(NEGATIVE) and self.x[i, count] >= FEWEST_SPIKES]
         self.chosen = firing[0] if firing else None
 
 
