@@ -214,9 +214,7 @@ TASKS: dict[str, Task] = {
             _gaussian_linear,
             lambda: Independent(Normal(torch.zeros(10), torch.full((10,), 0.1**0.5)), 1),
         ),
-        Task(
-            "gaussian_linear_uniform", 10, _scaled(-1, 1), _gaussian_linear, _box(-1.0, 1.0, 10)
-        ),
+        Task("gaussian_linear_uniform", 10, _scaled(-1, 1), _gaussian_linear, _box(-1.0, 1.0, 10)),
         Task("gaussian_mixture", 2, _scaled(-10, 10), _gaussian_mixture, _box(-10.0, 10.0, 2)),
         Task("two_moons", 2, _scaled(-1, 1), _two_moons, _box(-1.0, 1.0, 2)),
         Task("slcp", 5, _scaled(-3, 3), _slcp, _box(-3.0, 3.0, 5)),

@@ -1,13 +1,20 @@
-"""A conditional flow as an sbi density estimator, in the original parameter space.
+"""A conditional flow, or an ensemble of them, as an sbi density estimator over the parameters.
 
-    log q(theta | e) = log flow(z | embed(e)) + log |dz / d theta|,   z = (g(theta) - center) / scale
+    log q(theta | e) = log 1/K sum_k flow_k(z | embed_k(e)) + log |dz / d theta|,
+    z = (g(theta) - center) / scale
 
 where g maps the prior's box to R^n (see `neurosbi.priors`) and e is the encoded condition (see
-`neurosbi.nets.context`). Nothing can leak out of the prior.
+`neurosbi.nets.context`). Nothing can leak out of the prior. The K members are trained together,
+each by its own likelihood, and answer as their mixture: what one of them has not learned
+well is diluted, which mends over-confidence.
+
+References: Lakshminarayanan, Pritzel, Blundell (2017), arXiv:1612.01474; Hermans et al. (2022),
+arXiv:2110.06581, on ensembles against over-confident posteriors.
 """
 
 __all__ = ["FlowEstimator"]
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +29,8 @@ from neurosbi.priors import UnconstrainedMap
 class FlowEstimator(ConditionalDensityEstimator):
     """Shapes are those of sbi: ``input[(sample,) batch, theta]``, ``condition[batch, column]``.
 
-    ``embedding`` is any module from the encoded condition to ``[batch, flow.context]``.
+    ``embeddings`` are modules from the encoded condition to ``[batch, flow.context]``, one for
+    each member of ``flow``.
     """
 
     center: Tensor
@@ -31,29 +39,37 @@ class FlowEstimator(ConditionalDensityEstimator):
     def __init__(
         self,
         flow: SplineFlow,
-        embedding: nn.Module,
+        embeddings: Sequence[nn.Module],
         *,
         parameters: Sequence[Parameter],
         condition_shape: Sequence[int],
     ) -> None:
         super().__init__(flow, torch.Size([flow.dim]), torch.Size(condition_shape))
-        self.embedding = embedding
+        self.members = nn.ModuleList(embeddings)
         self.bijection = UnconstrainedMap(parameters)
         self.register_buffer("center", torch.zeros(flow.dim, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(flow.dim, dtype=torch.float64))
 
     @property
     def embedding_net(self) -> nn.Module:
-        """The learned embedding."""
-        return self.embedding
+        """The learned embedding of the first member."""
+        return self.members[0]
+
+    def embedding(self, condition: Tensor) -> Tensor:
+        """The contexts of all members, [member, batch, context]."""
+        return torch.stack([member(condition) for member in self.members])
 
     def loss(self, input: Tensor, condition: Tensor, **kwargs: object) -> Tensor:
         """Negative log probability [batch] of ``input[batch, theta]``."""
         return -self.log_prob(input[None], condition)[0]
 
     def unconstrained_loss(self, z: Tensor, condition: Tensor) -> Tensor:
-        """The same up to the Jacobian, which has no weights: what training minimises, [batch]."""
-        return -self.net.log_prob(z, self.embedding(condition))  # type: ignore[operator]
+        """The same up to the Jacobian, which has no weights, [batch].
+
+        What training minimises: in training mode the mean over the members, else their mixture.
+        """
+        each = self.net.log_prob(z, self.embedding(condition))  # type: ignore[operator]
+        return -(each.mean(0) if self.training else self._mixture(each))
 
     def log_prob(self, input: Tensor, condition: Tensor, **kwargs: object) -> Tensor:
         """log q [sample, batch] of ``input``; -inf outside the prior's box."""
@@ -64,11 +80,11 @@ class FlowEstimator(ConditionalDensityEstimator):
         one_each = condition[0] if shared else condition.flatten(0, 1)
         context = self.embedding(one_each.float())
         if shared:
-            context = context.expand(len(input), *context.shape).flatten(0, 1)
+            context = context.repeat(1, len(input), 1)
         theta = input.double()
         z = self.bijection(theta)
         flat = ((z - self.center) / self.scale).flatten(0, 1).float()
-        density = self.net.log_prob(flat, context).view(len(input), batch)  # type: ignore[operator]
+        density = self._mixture(self.net.log_prob(flat, context)).view(len(input), batch)  # type: ignore[operator]
         jacobian = self.bijection.log_det(theta, z) - self.scale.log().sum()
         total = torch.where(self.bijection.inside(input), density.double() + jacobian, -torch.inf)
         return total.to(input.dtype)
@@ -84,8 +100,14 @@ class FlowEstimator(ConditionalDensityEstimator):
     def draw(
         self, n: int, condition: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """``n`` draws per condition, float64 [n, batch, theta]."""
+        """``n`` draws per condition, float64 [n, batch, theta]; the members take turns."""
         context = self.embedding(condition.float())
-        repeated = context.expand(n, *context.shape).flatten(0, 1)
-        z = self.net.sample(repeated, generator=generator).double()  # type: ignore[operator]
-        return self.bijection.inverse(z * self.scale + self.center).view(n, *context.shape[:1], -1)
+        k, batch, _ = context.shape
+        turns = -(-n // k)
+        z = self.net.sample(context.repeat(1, turns, 1), generator=generator).double()  # type: ignore[operator]
+        z = z.view(k, turns, batch, -1).transpose(0, 1).flatten(0, 1)[:n]
+        return self.bijection.inverse(z * self.scale + self.center)
+
+    def _mixture(self, each: Tensor) -> Tensor:
+        """log density of the mixture [...] from those of its members [member, ...]."""
+        return each.logsumexp(0) - math.log(len(each)) if len(each) > 1 else each[0]

@@ -44,7 +44,7 @@ METHODS: dict[str, Method] = {
         "train_npe",
         "build_npe",
         "neural posterior estimation with a spline flow",
-        version=1,
+        version=2,
     ),
 }
 

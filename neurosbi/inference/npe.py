@@ -46,6 +46,7 @@ class NPEConfig:
 
     ``withheld`` is the share of simulations of which the network sees only a random subset of the
     features, so that a feature the model cannot produce can be left out of a fit later.
+    ``ensemble`` networks are trained together and answer as their mixture.
     """
 
     transforms: int = 5
@@ -55,10 +56,11 @@ class NPEConfig:
     embedding_hidden: int = 96
     embedding_blocks: int = 1
     withheld: float = 0.5
+    ensemble: int = 1
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        for name in ("transforms", "context", "embedding_hidden"):
+        for name in ("transforms", "context", "embedding_hidden", "ensemble"):
             if getattr(self, name) < 1:
                 raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.withheld <= 1:
@@ -165,19 +167,21 @@ def _build(
     parameters: list[Parameter] | tuple,
 ) -> FlowEstimator:
     size = {"hidden": builder["embedding_hidden"], "blocks": builder["embedding_blocks"]}
-    embedding = (
+    embeddings = [
         SetEmbedding(encoder.width, encoder.most, builder["context"], **size)
         if isinstance(encoder, SetEncoder)
         else ContextEmbedding(encoder.width, builder["context"], **size)
-    )
+        for _ in range(builder["ensemble"])
+    ]
     flow = SplineFlow(
         len(parameters),
         builder["context"],
         transforms=builder["transforms"],
         hidden=builder["hidden"],
         bins=builder["bins"],
+        members=builder["ensemble"],
     )
-    return FlowEstimator(flow, embedding, parameters=parameters, condition_shape=[encoder.width])
+    return FlowEstimator(flow, embeddings, parameters=parameters, condition_shape=[encoder.width])
 
 
 def _for_family(sweep: FeatureEncoder, family: StimulusFamily) -> FeatureEncoder | SetEncoder:

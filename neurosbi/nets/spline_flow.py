@@ -37,9 +37,12 @@ _UNIT_SLOPE = math.log(math.expm1(1.0 - _MIN_SLOPE))  # softplus of this plus th
 
 
 class SplineFlow(nn.Module):
-    """Density of ``z[batch, dim]`` given ``context[batch, context]``; exact sampling.
+    """Densities of ``z[batch, dim]`` given contexts, one per member of an ensemble; exact sampling.
 
-    At initialisation every spline is close to the identity, so the density is close to N(0, I).
+    The members have weights of their own and are computed side by side: matrix products are
+    batched over members, and the splines see members as further coordinates. Contexts have shape
+    ``[member, batch, context]``. At initialisation every spline is close to the identity, so each
+    density is close to N(0, I).
     """
 
     def __init__(
@@ -50,41 +53,56 @@ class SplineFlow(nn.Module):
         transforms: int = 5,
         hidden: Sequence[int] = (64, 64),
         bins: int = 8,
+        members: int = 1,
     ) -> None:
         super().__init__()
-        self.dim, self.context = dim, context
+        self.dim, self.context, self.members = dim, context, members
         self.transforms = nn.ModuleList(
-            AutoregressiveSpline(dim, context, hidden=hidden, bins=bins, reverse=bool(t % 2))
+            AutoregressiveSpline(
+                dim, context, hidden=hidden, bins=bins, members=members, reverse=bool(t % 2)
+            )
             for t in range(transforms)
         )
 
     def log_prob(self, z: Tensor, context: Tensor) -> Tensor:
-        """log q(z | context), [batch]; ``context`` may have one row for all of ``z``."""
-        u, c = z.T, context.T.expand(-1, len(z))
-        total = u.new_zeros(len(z))
+        """log q(z | context) of every member, [member, batch].
+
+        ``z`` is ``[batch, dim]``, the same for all, or ``[member, batch, dim]``; ``context`` may
+        have one row for all of ``z``.
+        """
+        u = z.mT.expand(self.members, -1, -1)
+        c = context.mT.expand(-1, -1, u.shape[2])
+        total = u.new_zeros((self.members, u.shape[2]))
         for transform in self.transforms:
             u, log_slope = transform(u, c)
-            total = total + log_slope.sum(0)
-        return total - 0.5 * u.square().sum(0) - 0.5 * self.dim * math.log(2 * math.pi)
+            total = total + log_slope.sum(1)
+        return total - 0.5 * u.square().sum(1) - 0.5 * self.dim * math.log(2 * math.pi)
 
     @torch.no_grad()
     def sample(self, context: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """One draw per row of ``context[batch, context]``, [batch, dim].
+        """One draw of every member per row of ``context[member, batch, context]``: [member, batch, dim].
 
         ``generator`` lies on the CPU, so that the draws are the same on every device.
         """
-        noise = torch.randn((len(context), self.dim), generator=generator)
-        u, c = noise.to(context).T, context.T
+        noise = torch.randn((*context.shape[:2], self.dim), generator=generator)
+        u, c = noise.to(context).mT, context.mT
         for transform in reversed(self.transforms):
             u = transform.inverse(u, c)  # type: ignore[operator]
-        return u.T
+        return u.mT
 
 
 class AutoregressiveSpline(nn.Module):
-    """One layer: ``forward(z[dim, batch], context[context, batch])`` and its inverse."""
+    """One layer: ``forward(z[member, dim, batch], context[member, context, batch])``, and its inverse."""
 
     def __init__(
-        self, dim: int, context: int, *, hidden: Sequence[int], bins: int, reverse: bool
+        self,
+        dim: int,
+        context: int,
+        *,
+        hidden: Sequence[int],
+        bins: int,
+        members: int,
+        reverse: bool,
     ) -> None:
         super().__init__()
         self.dim, self.bins = dim, bins
@@ -92,33 +110,40 @@ class AutoregressiveSpline(nn.Module):
         rank = torch.tensor(self.order).argsort()
         degrees = [torch.cat((rank + 1, torch.zeros(context, dtype=torch.long)))]
         degrees += [torch.arange(width) % dim for width in hidden]
-        layers = [_MaskedLinear(after[:, None] >= before) for before, after in pairwise(degrees)]
+        layers = [
+            _MaskedLinear(after[:, None] >= before, members) for before, after in pairwise(degrees)
+        ]
         # output row (spline parameter j, coordinate i) sees units of degree <= rank of i
         self.layers = nn.ModuleList(layers)
-        self.last = _MaskedLinear((rank[:, None] >= degrees[-1]).repeat(3 * bins - 1, 1))
+        self.last = _MaskedLinear((rank[:, None] >= degrees[-1]).repeat(3 * bins - 1, 1), members)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             self.last.bias.zero_()
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Image of ``z`` and log slope, both [dim, batch]."""
-        parameters = self.last(self._hidden(z, context)).view(3 * self.bins - 1, self.dim, -1)
-        return rational_quadratic(z, parameters)
+        """Image of ``z`` and log slope, both [member, dim, batch]."""
+        members, dim, batch = z.shape
+        parameters = self.last(self._hidden(z, context)).view(members, -1, dim, batch)
+        # to the spline, members are further coordinates
+        parameters = parameters.transpose(0, 1).reshape(-1, members * dim, batch)
+        image, log_slope = rational_quadratic(z.reshape(members * dim, batch), parameters)
+        return image.view(members, dim, batch), log_slope.view(members, dim, batch)
 
     def inverse(self, u: Tensor, context: Tensor) -> Tensor:
-        """The ``z[dim, batch]`` that `forward` sends to ``u``, one coordinate after the other."""
+        """The ``z[member, dim, batch]`` that `forward` sends to ``u``, one coordinate after the other."""
         z = torch.zeros_like(u)
+        members, dim, _ = u.shape
         last = self.last
-        weight = (last.weight * last.mask).view(3 * self.bins - 1, self.dim, -1)
-        bias = last.bias.view(3 * self.bins - 1, self.dim)
+        weight = (last.weight * last.mask).view(members, -1, dim, last.weight.shape[2])
+        bias = last.bias.view(members, -1, dim)
         for i in self.order:
             h = self._hidden(z, context)
-            parameters = torch.addmm(bias[:, i, None], weight[:, i], h)[:, None]
-            z[i] = rational_quadratic_inverse(u[i : i + 1], parameters)[0]
+            parameters = torch.baddbmm(bias[:, :, i, None], weight[:, :, i], h)
+            z[:, i] = rational_quadratic_inverse(u[:, i], parameters.transpose(0, 1))
         return z
 
     def _hidden(self, z: Tensor, context: Tensor) -> Tensor:
-        h = torch.cat((z, context))
+        h = torch.cat((z, context), dim=1)
         for layer in self.layers:
             h = F.relu(layer(h))
         return h
@@ -276,15 +301,16 @@ def _bin_gradient(
 
 
 class _MaskedLinear(nn.Module):
-    """Linear map of columns, [in, batch] to [out, batch], with forbidden connections."""
+    """Linear maps of columns, [member, in, batch] to [member, out, batch], with forbidden connections."""
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, members: int) -> None:
         super().__init__()
-        linear = nn.Linear(mask.shape[1], mask.shape[0])
-        self.weight, self.bias = linear.weight, linear.bias
-        self.register_buffer("mask", mask.to(linear.weight.dtype), persistent=False)
+        maps = [nn.Linear(mask.shape[1], mask.shape[0]) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([m.weight.detach() for m in maps]))
+        self.bias = nn.Parameter(torch.stack([m.bias.detach() for m in maps]))
+        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
 
     def forward(self, h: Tensor) -> Tensor:
-        return torch.addmm(self.bias[:, None], self.weight * self.mask, h)
+        return torch.baddbmm(self.bias[:, :, None], self.weight * self.mask, h)

@@ -76,7 +76,7 @@ def feature_table(
         if feature.name in left_out:
             remarks.insert(0, "left out of the fit")
         if predictive.robust[i]:
-            remarks.append("spread from the interquartile range, because of extreme simulations")
+            remarks.append("spread without the outermost percent of simulations, which are extreme")
         rows.append(
             {
                 "feature": feature.name,

@@ -68,50 +68,75 @@ def test_spline_and_inverse_undo_each_other():
     torch.testing.assert_close(rational_quadratic_inverse(y, parameters), x, rtol=0, atol=1e-9)
 
 
-def test_log_prob_is_the_change_of_variables_by_autograd():
-    flow = roughened(SplineFlow(4, 2, transforms=3, hidden=(16, 16)))
-    z, context = torch.randn(5, 4).double(), torch.randn(5, 2).double()
+@pytest.mark.parametrize("members", [1, 3])
+def test_log_prob_is_the_change_of_variables_by_autograd(members):
+    flow = roughened(SplineFlow(4, 2, transforms=3, hidden=(16, 16), members=members))
+    z, context = torch.randn(5, 4).double(), torch.randn(members, 5, 2).double()
 
-    def image(row, c):
-        u = row[:, None]
+    def image(row, c, k):
+        u = row[:, None].expand(members, -1, -1)
         for transform in flow.transforms:
-            u, _ = transform(u, c[:, None])
-        return u[:, 0]
+            u, _ = transform(u, c[:, :, None])
+        return u[k, :, 0]
 
-    for row, c, value in zip(z, context, flow.log_prob(z, context), strict=True):
-        jacobian = torch.autograd.functional.jacobian(partial(image, c=c), row)
-        log_det = torch.linalg.slogdet(jacobian)[1]
-        base = torch.distributions.Normal(0, 1).log_prob(image(row, c)).sum()
-        torch.testing.assert_close(value, base + log_det, rtol=1e-7, atol=1e-7)
+    values = flow.log_prob(z, context)
+    assert values.shape == (members, 5)
+    for k in range(members):
+        for i, row in enumerate(z):
+            of_row = partial(image, c=context[:, i], k=k)
+            jacobian = torch.autograd.functional.jacobian(of_row, row)
+            log_det = torch.linalg.slogdet(jacobian)[1]
+            base = torch.distributions.Normal(0, 1).log_prob(of_row(row)).sum()
+            torch.testing.assert_close(values[k, i], base + log_det, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("dim", [1, 2])
 def test_the_density_integrates_to_one(dim):
-    flow = roughened(SplineFlow(dim, 3, transforms=2, hidden=(16,)), size=0.15)
+    flow = roughened(SplineFlow(dim, 3, transforms=2, hidden=(16,), members=2), size=0.15)
     grid = torch.linspace(-9, 9, 901 if dim == 1 else 301, dtype=torch.float64)
     points = torch.cartesian_prod(*[grid] * dim).view(-1, dim)
     with torch.no_grad():
-        density = flow.log_prob(points, torch.ones(1, 3).double()).exp()
-    total = density.sum() * (grid[1] - grid[0]) ** dim
-    assert total.item() == pytest.approx(1, abs=2e-3)
+        density = flow.log_prob(points, torch.ones(2, 1, 3).double()).exp()
+    total = density.sum(1) * (grid[1] - grid[0]) ** dim
+    assert total.tolist() == pytest.approx([1, 1], abs=2e-3)
 
 
 def test_samples_follow_the_density():
-    flow = roughened(SplineFlow(2, 1, transforms=2, hidden=(16,))).float()
-    context = torch.ones(40_000, 1)
+    flow = roughened(SplineFlow(2, 1, transforms=2, hidden=(16,), members=2)).float()
+    context = torch.ones(2, 40_000, 1)
     z = flow.sample(context, generator=torch.Generator().manual_seed(0))
+    assert z.shape == (2, 40_000, 2)
     with torch.no_grad():
         # E_q[p / q] = 1 for any normalised p inside the support of q: here a small Gaussian
-        p = torch.distributions.Normal(z.mean(0), 0.5).log_prob(z).sum(-1)
+        p = torch.distributions.Normal(z.mean(1, keepdim=True), 0.5).log_prob(z).sum(-1)
         ratio = (p - flow.log_prob(z, context)).exp()
-    assert ratio.mean().item() == pytest.approx(1, abs=5 * ratio.std().item() / 200)
+    for k in range(2):
+        spread = ratio[k].std().item() / 200
+        assert ratio[k].mean().item() == pytest.approx(1, abs=5 * spread)
+
+
+def test_inverse_undoes_every_member():
+    flow = roughened(SplineFlow(3, 2, transforms=3, hidden=(16, 16), members=2))
+    u, c = torch.randn(2, 3, 50).double(), torch.randn(2, 2, 50).double()
+    with torch.no_grad():
+        for transform in flow.transforms:
+            z = transform.inverse(u, c)
+            torch.testing.assert_close(transform(z, c)[0], u, rtol=0, atol=1e-7)
+
+
+def test_a_member_is_not_touched_by_the_others():
+    flow = roughened(SplineFlow(3, 2, transforms=2, hidden=(16,), members=3))
+    alone = SplineFlow(3, 2, transforms=2, hidden=(16,)).double()
+    alone.load_state_dict({k: v[1:2] for k, v in flow.state_dict().items()})
+    z, context = torch.randn(20, 3).double(), torch.randn(3, 20, 2).double()
+    torch.testing.assert_close(flow.log_prob(z, context)[1:2], alone.log_prob(z, context[1:2]))
 
 
 def test_sampling_needs_no_global_random_state():
     flow = SplineFlow(3, 2)
     state = torch.get_rng_state()
     draws = [
-        flow.sample(torch.zeros(4, 2), generator=torch.Generator().manual_seed(7)) for _ in "ab"
+        flow.sample(torch.zeros(1, 4, 2), generator=torch.Generator().manual_seed(7)) for _ in "ab"
     ]
     assert torch.equal(*draws)
     assert torch.equal(state, torch.get_rng_state())
