@@ -9,16 +9,15 @@ the machine; wall times are given for two threads only. A step is one time step 
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 from neurosbi_simulators.hodgkin_huxley import CorticalHodgkinHuxley, HodgkinHuxley
 from neurosbi_simulators.hodgkin_huxley.neuron import _Drive
 
@@ -145,31 +144,18 @@ def table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def machine() -> str:
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [x for x in info.read_text().splitlines() if x.startswith(("model name", "flags"))]
-        name = lines[0].split(":")[1].strip()
-        flags = lines[1].split()
-        widest = next((f for f in ("avx512f", "avx2", "avx", "sse2") if f in flags), "")
-        name += f" ({widest})"
-    versions = []
-    for package in ("numba", "llvmlite", "numpy", "neuron", "brian2"):
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            versions.append(f"{package} not installed")
-    return f"{name}, Python {platform.python_version()}, {', '.join(versions)}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer simulations and repeats")
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.name}")
     options = parser.parse_args()
     n_sims, repeats = (256, 3) if options.quick else (1024, 7)
-    lines = ["# Hodgkin-Huxley: speed on one core", "", machine(), ""]
+    lines = [
+        "# Hodgkin-Huxley: speed on one core",
+        "",
+        machine(("numba", "llvmlite", "numpy", "neuron", "brian2")),
+        "",
+    ]
     lines += table(our_rows(n_sims, repeats) + peer_rows(quick=options.quick))
     lines += [
         "",

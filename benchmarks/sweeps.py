@@ -21,12 +21,12 @@ report of ``neurosbi fit`` shows intervals and held-out distance.
 """
 
 import argparse
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from machine import machine
 from sbi.inference import MCMCPosterior
 from sbi.inference.potentials import posterior_estimator_based_potential
 
@@ -176,7 +176,7 @@ def main() -> None:
     lines = [
         "# What several sweeps buy",
         "",
-        f"{platform.processor() or platform.machine()}, {arguments.cells} simulated cells, "
+        f"{machine(('torch', 'sbi'))}; {arguments.cells} simulated cells, "
         f"{arguments.single:,} simulations of single sweeps, {arguments.sets:,} sweeps in sets; "
         "means over cells, standard error of the last column.",
         "",

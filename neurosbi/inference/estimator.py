@@ -1,10 +1,11 @@
 """A conditional flow, or an ensemble of them, as an sbi density estimator over the parameters.
 
-    log q(theta | e) = log 1/K sum_k flow_k(z | embed_k(e)) + log |dz / d theta|,
-    z = (g(theta) - center) / scale
+    log q(theta | e) = log 1/K sum_k flow_k(r | embed_k(e)) + log |dr / dz| + log |dz / d theta|,
+    z = (g(theta) - center) / scale,    r = residual of z given e
 
-where g maps the prior's box to R^n (see `neurosbi.priors`) and e is the encoded condition (see
-`neurosbi.nets.context`). Nothing can leak out of the prior. The K members are trained together,
+where g maps the prior's box to R^n (see `neurosbi.priors`), e is the encoded condition (see
+`neurosbi.nets.context`) and the residual is that of a linear regression (see
+`neurosbi.nets.linear_trend`). Nothing can leak out of the prior. The K members are trained together,
 each by its own likelihood, and answer as their mixture: what one of them has not learned
 well is diluted, which mends over-confidence.
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from neurosbi.contract import Parameter
 from neurosbi.inference._sbi import ConditionalDensityEstimator
-from neurosbi.nets import SplineFlow
+from neurosbi.nets import LinearTrend, SplineFlow
 from neurosbi.priors import UnconstrainedMap
 
 
@@ -45,6 +46,7 @@ class FlowEstimator(ConditionalDensityEstimator):
         condition_shape: Sequence[int],
     ) -> None:
         super().__init__(flow, torch.Size([flow.dim]), torch.Size(condition_shape))
+        self.trend = LinearTrend(torch.Size(condition_shape).numel(), flow.dim)
         self.members = nn.ModuleList(embeddings)
         self.bijection = UnconstrainedMap(parameters)
         self.register_buffer("center", torch.zeros(flow.dim, dtype=torch.float64))
@@ -68,7 +70,8 @@ class FlowEstimator(ConditionalDensityEstimator):
 
         What training minimises: in training mode the mean over the members, else their mixture.
         """
-        each = self.net.log_prob(z, self.embedding(condition))  # type: ignore[operator]
+        r = self.trend.residual(z, condition)
+        each = self.net.log_prob(r, self.embedding(condition)) + self.trend.log_det  # type: ignore[operator]
         return -(each.mean(0) if self.training else self._mixture(each))
 
     def log_prob(self, input: Tensor, condition: Tensor, **kwargs: object) -> Tensor:
@@ -78,14 +81,17 @@ class FlowEstimator(ConditionalDensityEstimator):
         input, condition, batch = self._broadcast_and_align(input, condition)
         shared = condition.stride(0) == 0 or len(condition) == 1
         one_each = condition[0] if shared else condition.flatten(0, 1)
-        context = self.embedding(one_each.float())
+        one_each = one_each.float()
+        context = self.embedding(one_each)
         if shared:
             context = context.repeat(1, len(input), 1)
+            one_each = one_each.repeat(len(input), 1)
         theta = input.double()
         z = self.bijection(theta)
         flat = ((z - self.center) / self.scale).flatten(0, 1).float()
+        flat = self.trend.residual(flat, one_each)
         density = self._mixture(self.net.log_prob(flat, context)).view(len(input), batch)  # type: ignore[operator]
-        jacobian = self.bijection.log_det(theta, z) - self.scale.log().sum()
+        jacobian = self.bijection.log_det(theta, z) - self.scale.log().sum() + self.trend.log_det
         total = torch.where(self.bijection.inside(input), density.double() + jacobian, -torch.inf)
         return total.to(input.dtype)
 
@@ -101,11 +107,13 @@ class FlowEstimator(ConditionalDensityEstimator):
         self, n: int, condition: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """``n`` draws per condition, float64 [n, batch, theta]; the members take turns."""
-        context = self.embedding(condition.float())
+        condition = condition.float()
+        context = self.embedding(condition)
         k, batch, _ = context.shape
         turns = -(-n // k)
-        z = self.net.sample(context.repeat(1, turns, 1), generator=generator).double()  # type: ignore[operator]
-        z = z.view(k, turns, batch, -1).transpose(0, 1).flatten(0, 1)[:n]
+        r = self.net.sample(context.repeat(1, turns, 1), generator=generator)  # type: ignore[operator]
+        r = r.view(k, turns, batch, -1).transpose(0, 1).flatten(0, 1)[:n]
+        z = self.trend.restore(r, condition).double()
         return self.bijection.inverse(z * self.scale + self.center)
 
     def _mixture(self, each: Tensor) -> Tensor:

@@ -39,6 +39,8 @@ from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.seeds import derive_seed
 from neurosbi.training import TrainingConfig, TrainingResult, fit
 
+_TREND_ROWS = 50_000
+
 
 @dataclass(frozen=True)
 class NPEConfig:
@@ -57,6 +59,7 @@ class NPEConfig:
     embedding_blocks: int = 1
     withheld: float = 0.5
     ensemble: int = 1
+    trend: bool = True
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ class NPEConfig:
 
     def builder(self) -> dict[str, Any]:
         """The arguments that rebuild the network, plain data."""
-        values = {k: v for k, v in asdict(self).items() if k not in ("training", "withheld")}
+        values = {k: v for k, v in asdict(self).items() if k not in ("training", "withheld", "trend")}
         return values | {"hidden": list(self.hidden)}
 
 
@@ -119,6 +122,8 @@ def train_npe(
         if isinstance(encoder, SetEncoder)
         else EncodedRows(simulations, rows, encoder=encoder, **how)
     )
+    if not isinstance(encoder, SetEncoder) and config.trend:
+        estimator.trend.fit(*source.read(0, min(len(source), _TREND_ROWS)))
     result = fit(
         estimator,
         source,

@@ -1,6 +1,7 @@
 """Small torch modules that methods share."""
 
 from neurosbi.nets.context import ContextEmbedding, FeatureEncoder
+from neurosbi.nets.linear_trend import LinearTrend
 from neurosbi.nets.spline_flow import SplineFlow
 from neurosbi.nets.standardize import Standardizer
 from neurosbi.nets.sweep_sets import SetEmbedding, SetEncoder
@@ -8,6 +9,7 @@ from neurosbi.nets.sweep_sets import SetEmbedding, SetEncoder
 __all__ = [
     "ContextEmbedding",
     "FeatureEncoder",
+    "LinearTrend",
     "SetEmbedding",
     "SetEncoder",
     "SplineFlow",

@@ -1,0 +1,221 @@
+"""Accuracy of posteriors on the public benchmark: C2ST to the reference posteriors, beside sbi's NPE.
+
+    python benchmarks/posterior.py [--methods neurosbi sbi rounds] [--tasks ...] [--budgets ...]
+    python benchmarks/posterior.py --table
+
+Every method gets the same simulations of a task. C2ST is the public metric: the accuracy of a
+classifier (two hidden layers of 10 x dim units, 5 folds) between 10,000 reference and 10,000
+posterior samples, z-scored by the reference; 0.5 is perfect. ``seconds`` is processor time of
+training and sampling, on one core.
+
+Cells that are done lie in results/posterior.zarr and are not computed again, so a run that was
+stopped goes on. ``--table`` writes results/posterior.md and .png from what is there.
+"""
+
+import argparse
+import contextlib
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from filelock import FileLock
+from machine import machine
+from posterior_published import BUDGETS
+from posterior_tasks import TASKS, Task, reference
+
+from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
+from neurosbi.inference.methods import method_config, train_method
+
+RESULTS = Path(__file__).parent / "results"
+STORE = RESULTS / "posterior.zarr"
+OBSERVATIONS = 5
+SAMPLES = 10_000
+METHODS = ("neurosbi", "sbi", "rounds")
+ROUNDS = 10
+SEED = 1
+
+
+class Simulated:
+    """Simulations of a task in memory, with the attributes of a store; parameters are the unit cube."""
+
+    family = FixedStimulus(Stimulus.step(amplitude=1.0, onset=0.0, duration=1.0))
+    simulator_config = {"simulator": "benchmark", "version": "1"}  # noqa: RUF012
+    config_hash, seed = "benchmark", SEED
+
+    def __init__(self, u: np.ndarray, x: np.ndarray) -> None:
+        self.theta, self.x, self.n = u, x, len(u)
+        self.valid, self.stimulus = np.ones(self.n, dtype=bool), np.empty((self.n, 0))
+        self.parameters = tuple(Parameter(f"u{i}", "1", 0.0, 1.0) for i in range(u.shape[1]))
+        self.features = tuple(Feature(f"x{i}", "1") for i in range(x.shape[1]))
+
+    def read(self, start: int, stop: int) -> "Simulated":
+        return Simulated(self.theta[start:stop], self.x[start:stop])
+
+
+def simulations(task: Task, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """``u[sim, theta]`` and ``x[sim, column]``; the same for every method."""
+    rng = np.random.default_rng([SEED, *task.name.encode()])
+    u = rng.random((n, task.dim))
+    return u, task.simulate(task.theta_of(u), rng)
+
+
+def ours(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
+    """Samples [obs, sample, theta] of the default network."""
+    u, x = simulations(task, n)
+    config = method_config("npe", withheld=0.0)  # every column is always there
+    network = train_method("npe", Simulated(u, task.encode(x)), config, seed=SEED, progress=False)
+    return np.array(
+        [
+            task.theta_of(network.posterior(task.encode(x_o[None])[0]).sample(SAMPLES, seed=k))
+            for k, x_o in enumerate(observations)
+        ]
+    )
+
+
+def peer(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
+    """Samples of sbi's NPE with its defaults, in the parameters and data of the benchmark."""
+    from sbi.inference import NPE
+
+    class Silent:
+        """sbi's tracker, without its folder in the working directory."""
+
+        log_dir = None
+
+        def __getattr__(self, name: str):
+            return lambda *args, **kwargs: None
+
+    u, x = simulations(task, n)
+    theta = torch.as_tensor(task.theta_of(u), dtype=torch.float32)
+    torch.manual_seed(SEED)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        trainer = NPE(task.prior(), show_progress_bars=False, tracker=Silent())
+        trainer.append_simulations(theta, torch.as_tensor(x, dtype=torch.float32)).train()
+        posterior = trainer.build_posterior()
+    return np.array(
+        [
+            posterior.sample(
+                (SAMPLES,),
+                x=torch.as_tensor(x_o[None], dtype=torch.float32),
+                show_progress_bars=False,
+            ).numpy()
+            for x_o in observations
+        ]
+    )
+
+
+def c2st(samples: np.ndarray, wanted: np.ndarray) -> float:
+    from sbi.utils.metrics import c2st as metric
+
+    pair = (torch.as_tensor(v, dtype=torch.float32) for v in (wanted, samples))
+    return float(metric(*pair, seed=1, classifier="mlp"))
+
+
+def open_store() -> xr.Dataset:
+    """What is done so far, NaN where nothing is."""
+    empty = xr.Dataset(
+        {
+            "c2st": (
+                ("method", "task", "budget", "observation"),
+                np.full((len(METHODS), len(TASKS), len(BUDGETS), OBSERVATIONS), np.nan),
+                {"description": "classifier two-sample test accuracy, 0.5 is perfect"},
+            ),
+            "seconds": (
+                ("method", "task", "budget"),
+                np.full((len(METHODS), len(TASKS), len(BUDGETS)), np.nan),
+                {"units": "s", "description": "processor time of training and sampling"},
+            ),
+        },
+        coords={
+            "method": list(METHODS),
+            "task": list(TASKS),
+            "budget": list(BUDGETS),
+            "observation": np.arange(1, OBSERVATIONS + 1),
+        },
+    )
+    if not STORE.is_dir():
+        return empty
+    with xr.open_zarr(STORE) as stored:
+        return stored.load().combine_first(empty)
+
+
+def write_store(cells: xr.Dataset) -> None:
+    temporary = STORE.with_name(f".{STORE.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    plain = cells.drop_encoding()
+    plain["method"], plain["task"] = (plain[name].astype(object) for name in ("method", "task"))
+    plain.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False)
+    old = STORE.with_name(f".{STORE.name}.old")
+    if STORE.exists():
+        STORE.rename(old)
+    temporary.rename(STORE)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def samples_of(
+    method: str, task: Task, n: int, observations: np.ndarray, folder: Path
+) -> tuple[np.ndarray, float]:
+    """Samples and processor time, from an earlier run where it got that far."""
+    path = folder / f"{method}-{task.name}-{n}.npz"
+    if path.is_file():
+        with np.load(path) as file:
+            return file["samples"], float(file["seconds"])
+    how: dict[str, Callable[[Task, int, np.ndarray], np.ndarray]] = {"neurosbi": ours, "sbi": peer}
+    began = time.process_time()
+    samples = how[method](task, n, observations)
+    seconds = time.process_time() - began
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".npz", delete=False) as file:
+        np.savez(file, samples=samples.astype(np.float32), seconds=seconds)
+    Path(file.name).rename(path)
+    return samples, seconds
+
+
+def run(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    for n, name, method in itertools.product(arguments.budgets, arguments.tasks, arguments.methods):
+        where = {"method": method, "task": name, "budget": n}
+        todo = np.isnan(open_store()["c2st"].sel(where).values)
+        if not todo.any():
+            continue
+        known = reference(name)
+        samples, seconds = samples_of(
+            method, TASKS[name], n, known["observation"], arguments.samples
+        )
+        for k in np.flatnonzero(todo):
+            score = c2st(samples[k], known["reference_posterior"][k])
+            with FileLock(STORE.with_name(f".{STORE.name}.lock")):  # processes may share the work
+                cells = open_store()
+                cells["c2st"].loc[{**where, "observation": k + 1}] = score
+                cells["seconds"].loc[where] = seconds
+                write_store(cells)
+        mean = float(open_store()["c2st"].sel(where).mean())
+        print(f"{name:<24}{n:>8}  {method:<10} C2ST {mean:.3f}  {seconds:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["neurosbi", "sbi"])
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--budgets", nargs="+", type=int, choices=BUDGETS, default=list(BUDGETS))
+    parser.add_argument(
+        "--samples", type=Path, default=Path("posterior-samples"), help="folder of the samples"
+    )
+    parser.add_argument("--table", action="store_true", help="write table and figure, run nothing")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        run(arguments)
+    else:
+        from posterior_table import write_figure, write_table
+
+        write_table(open_store(), RESULTS / "posterior.md", machine=machine(("torch", "sbi")))
+        write_figure(open_store(), RESULTS / "posterior.png")
+
+
+if __name__ == "__main__":
+    main()
