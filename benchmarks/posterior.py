@@ -15,7 +15,6 @@ stopped goes on. ``--table`` writes results/posterior.md and .png from what is t
 import argparse
 import contextlib
 import itertools
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,8 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import xarray as xr
-from filelock import FileLock
+from cells import Cells
 from machine import machine
 from posterior_published import BUDGETS
 from posterior_tasks import TASKS, Task, reference
@@ -33,7 +31,6 @@ from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
 from neurosbi.inference.methods import method_config, train_method
 
 RESULTS = Path(__file__).parent / "results"
-STORE = RESULTS / "posterior.zarr"
 OBSERVATIONS = 5
 SAMPLES = 10_000
 METHODS = ("neurosbi", "sbi", "rounds")
@@ -116,45 +113,25 @@ def c2st(samples: np.ndarray, wanted: np.ndarray) -> float:
     return float(metric(*pair, seed=1, classifier="mlp"))
 
 
-def open_store() -> xr.Dataset:
-    """What is done so far, NaN where nothing is."""
-    empty = xr.Dataset(
+def open_cells() -> Cells:
+    axes = {
+        "method": METHODS,
+        "task": list(TASKS),
+        "budget": BUDGETS,
+        "observation": range(1, OBSERVATIONS + 1),
+    }
+    return Cells(
+        RESULTS / "posterior.zarr",
+        axes,
         {
-            "c2st": (
-                ("method", "task", "budget", "observation"),
-                np.full((len(METHODS), len(TASKS), len(BUDGETS), OBSERVATIONS), np.nan),
-                {"description": "classifier two-sample test accuracy, 0.5 is perfect"},
-            ),
+            "c2st": (list(axes), "1", "classifier two-sample test accuracy, 0.5 is perfect"),
             "seconds": (
                 ("method", "task", "budget"),
-                np.full((len(METHODS), len(TASKS), len(BUDGETS)), np.nan),
-                {"units": "s", "description": "processor time of training and sampling"},
+                "s",
+                "processor time of training and sampling",
             ),
         },
-        coords={
-            "method": list(METHODS),
-            "task": list(TASKS),
-            "budget": list(BUDGETS),
-            "observation": np.arange(1, OBSERVATIONS + 1),
-        },
     )
-    if not STORE.is_dir():
-        return empty
-    with xr.open_zarr(STORE) as stored:
-        return stored.load().combine_first(empty)
-
-
-def write_store(cells: xr.Dataset) -> None:
-    temporary = STORE.with_name(f".{STORE.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    plain = cells.drop_encoding()
-    plain["method"], plain["task"] = (plain[name].astype(object) for name in ("method", "task"))
-    plain.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False)
-    old = STORE.with_name(f".{STORE.name}.old")
-    if STORE.exists():
-        STORE.rename(old)
-    temporary.rename(STORE)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def samples_of(
@@ -178,23 +155,20 @@ def samples_of(
 
 def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
+    cells = open_cells()
     for n, name, method in itertools.product(arguments.budgets, arguments.tasks, arguments.methods):
         where = {"method": method, "task": name, "budget": n}
-        todo = np.isnan(open_store()["c2st"].sel(where).values)
-        if not todo.any():
+        todo = np.flatnonzero(cells.missing("c2st", **where))
+        if not len(todo):
             continue
         known = reference(name)
         samples, seconds = samples_of(
             method, TASKS[name], n, known["observation"], arguments.samples
         )
-        for k in np.flatnonzero(todo):
+        for k in todo:
             score = c2st(samples[k], known["reference_posterior"][k])
-            with FileLock(STORE.with_name(f".{STORE.name}.lock")):  # processes may share the work
-                cells = open_store()
-                cells["c2st"].loc[{**where, "observation": k + 1}] = score
-                cells["seconds"].loc[where] = seconds
-                write_store(cells)
-        mean = float(open_store()["c2st"].sel(where).mean())
+            cells.write({"c2st": score, "seconds": seconds}, **where, observation=k + 1)
+        mean = float(cells.read()["c2st"].sel(where).mean())
         print(f"{name:<24}{n:>8}  {method:<10} C2ST {mean:.3f}  {seconds:.0f} s", flush=True)
 
 
@@ -213,8 +187,9 @@ def main() -> None:
     else:
         from posterior_table import write_figure, write_table
 
-        write_table(open_store(), RESULTS / "posterior.md", machine=machine(("torch", "sbi")))
-        write_figure(open_store(), RESULTS / "posterior.png")
+        done = open_cells().read()
+        write_table(done, RESULTS / "posterior.md", machine=machine(("torch", "sbi")))
+        write_figure(done, RESULTS / "posterior.png")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_log_prob_is_the_change_of_variables_by_autograd(members):
     z, context = torch.randn(5, 4).double(), torch.randn(members, 5, 2).double()
 
     def image(row, c, k):
-        u = row[:, None].expand(members, -1, -1)
+        u, _ = flow.affine(row[:, None].expand(members, -1, -1), c[:, :, None])
         for transform in flow.transforms:
             u, _ = transform(u, c[:, :, None])
         return u[k, :, 0]
