@@ -38,9 +38,12 @@ lint: $(VENV)/.tested  ## formatting, types, layers
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.tested  ## speed against NEURON, Brian2, sbi; writes benchmarks/results
+bench: $(VENV)/.tested  ## speed and accuracy against NEURON, Brian2, sbi (hours); writes benchmarks/results
 	$(BIN)/python benchmarks/hodgkin_huxley.py --write
-	$(BIN)/python benchmarks/training.py --write
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/sweeps.py --write
+	$(BIN)/python benchmarks/posterior.py
+	$(BIN)/python benchmarks/posterior.py --table
 
 clean:  ## remove what make made here (results and the user cache stay)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info

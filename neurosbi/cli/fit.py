@@ -83,6 +83,10 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Training epochs. Default: the method's.")
     ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(help="Networks trained together and mixed. Default: the method's."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     existing: Annotated[
         Literal["error", "resume", "skip", "overwrite"],
@@ -119,6 +123,8 @@ def fit(
         )
     from neurosbi.steps.fit import fit as fit_recording
 
+    options = {"epochs": epochs, "ensemble": ensemble}
+    options = {name: value for name, value in options.items() if value is not None}
     _check_folders(paths)
     shown: list[dict[str, Any]] = []
     worst = 0
@@ -150,7 +156,7 @@ def fit(
                     seed=seed,
                     existing=existing,
                     progress=not quiet,
-                    **({} if epochs is None else {"epochs": epochs}),
+                    **options,
                 )
                 shown.append(_shown(result, format))
             except InterruptedRunError:

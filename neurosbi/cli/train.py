@@ -29,7 +29,14 @@ def train(
         str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the simulations. [default: 20]")
+        int | None,
+        typer.Option(
+            min=1, help="Passes over the simulations. [default: 20, more where they are few]"
+        ),
+    ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(help="Networks trained together and mixed. [default: the method's]"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Simulations per step. [default: the method's]")
@@ -71,6 +78,7 @@ def train(
 
     options: dict[str, Any] = {
         "epochs": epochs,
+        "ensemble": ensemble,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "max_minutes": max_minutes,

@@ -58,7 +58,7 @@ class NPEConfig:
     embedding_hidden: int = 96
     embedding_blocks: int = 1
     withheld: float = 0.5
-    ensemble: int = 1
+    ensemble: int = 3
     trend: bool = True
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -75,7 +75,9 @@ class NPEConfig:
 
     def builder(self) -> dict[str, Any]:
         """The arguments that rebuild the network, plain data."""
-        values = {k: v for k, v in asdict(self).items() if k not in ("training", "withheld", "trend")}
+        values = {
+            k: v for k, v in asdict(self).items() if k not in ("training", "withheld", "trend")
+        }
         return values | {"hidden": list(self.hidden)}
 
 

@@ -19,8 +19,8 @@ class TrainingConfig:
 
     Batches hold ``batch_size`` rows, fewer (at least 32) where an epoch would have fewer than
     ``min_steps`` steps; the learning rate then shrinks with the square root of the batch.
-    ``epochs`` is the length of the learning-rate schedule; training may end earlier by
-    ``patience`` (epochs without a better validation loss) or ``max_minutes``. Validation uses
+    ``epochs`` is the length of the learning-rate schedule (None: 20, and more where that would be
+    fewer than 3,500 steps, at most 100); training may end earlier by ``patience`` (epochs without a better validation loss) or ``max_minutes``. Validation uses
     ``validation_fraction`` of the rows, at most ``max_validation``, all of them each epoch.
     ``ema_decay`` averages the weights over steps; the average is validated and kept.
     Data above ``memory_gb`` are streamed, shuffled within ``shuffle_rows`` rows at a time (None:
@@ -30,15 +30,15 @@ class TrainingConfig:
     ``autocast`` (bfloat16) and ``compile`` act on GPUs only.
     """
 
-    epochs: int = 20
+    epochs: int | None = None
     batch_size: int = 512
     min_steps: int = 80
     learning_rate: float = 1e-2
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_fraction: float = 0.05
-    weight_decay: float = 0.0
+    weight_decay: float = 0.1
     gradient_clip: float = 5.0
-    ema_decay: float = 0.0
+    ema_decay: float = 0.99
     validation_fraction: float = 0.1
     max_validation: int = 20_000
     patience: int = 10
@@ -53,7 +53,6 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         positive = (
-            "epochs",
             "batch_size",
             "min_steps",
             "learning_rate",
@@ -62,7 +61,11 @@ class TrainingConfig:
             "patience",
             "memory_gb",
             "block_rows",
-            *(name for name in ("max_minutes", "shuffle_rows", "threads") if getattr(self, name)),
+            *(
+                name
+                for name in ("epochs", "max_minutes", "shuffle_rows", "threads")
+                if getattr(self, name) is not None
+            ),
         )
         for name in positive:
             value = getattr(self, name)

@@ -34,6 +34,8 @@ from neurosbi.training.interrupt import StopFlag, stop_flag
 
 Loss = Callable[..., Tensor]
 
+STEPS = 3_500  # of a training of default length, as far as these bounds allow
+FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
 _VALIDATION_ROWS = 4096
 _MOST_SKIPPED = 0.1  # part of an epoch's steps that may have no finite gradient
 
@@ -101,10 +103,15 @@ def fit(
         store.load_into(run)
         with (
             stop_flag() as stop,
-            progress_bar("Training", config.epochs, done=run.epoch, show=progress) as bar,
+            progress_bar("Training", run.epochs, done=run.epoch, show=progress) as bar,
         ):
             run.train(bar, store, stop)
         return run.finish()
+
+
+def epochs_for(steps: int) -> int:
+    """The length of a training whose epochs have ``steps`` steps, where none is asked for."""
+    return min(max(FEWEST_EPOCHS, round(STEPS / steps)), MOST_EPOCHS)
 
 
 class _Run:
@@ -131,6 +138,7 @@ class _Run:
         )
         # noise of the gradient per unit of learning: the same as with the batches asked for
         self.peak_rate = config.learning_rate * math.sqrt(batches.batch_size / config.batch_size)
+        self.epochs = config.epochs or epochs_for(batches.steps)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -217,7 +225,7 @@ class _Run:
     def _learning_rate(self) -> float:
         """Linear warm-up, then half a cosine to zero over all epochs."""
         config = self.config
-        total = config.epochs * self.batches.steps
+        total = self.epochs * self.batches.steps
         done = self.epoch * self.batches.steps + self.step
         warm = max(1.0, config.warmup_fraction * total)
         if done < warm:
@@ -287,7 +295,7 @@ class _Run:
 
     def _apply_stopping_rules(self) -> None:
         limit = self.config.max_minutes
-        if self.epoch >= self.config.epochs:
+        if self.epoch >= self.epochs:
             self.stopped = "epochs"
         elif self.epoch - 1 - self.best_epoch >= self.config.patience:
             self.stopped = "patience"
