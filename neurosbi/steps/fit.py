@@ -30,12 +30,13 @@ from neurosbi.steps.sweeps import (
     check_sweeps,
     condition_of,
 )
-from neurosbi.store import config_hash
+from neurosbi.store import cache_directory, config_hash
 from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from neurosbi.checks import Calibration
     from neurosbi.inference.network import Network
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
@@ -359,8 +360,9 @@ def _infer(
     timer: "_Timer",
     show: bool,
 ) -> Result:
-    """Posterior samples, predictive checks and the verdict."""
+    """Posterior samples, checks and the verdict."""
     from neurosbi.checks import predictive_check
+    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
@@ -398,6 +400,15 @@ def _infer(
             if plan.together
             else None
         )
+        protocol = RecordedProtocol.of_fit(
+            net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
+        )
+        unlike = check_misspecification(net, protocol)
+    with timer("calibration"):
+        calibration = _calibration(plan, net, threads=threads, show=show)
+    diagnostics = {"misspecification": unlike.to_dataset()}
+    if calibration is not None:
+        diagnostics["calibration"] = calibration.to_dataset()
     return assemble_result(
         simulator,
         observation,
@@ -409,6 +420,8 @@ def _infer(
         prior_status=prior.batches[0].status,
         given=given[0],
         sweeps=sweeps,
+        further=(*(calibration.reasons if calibration is not None else ()), *unlike.reasons),
+        diagnostics=diagnostics,
         seed=seed,
         recording={
             "name": plan.recording.name,
@@ -425,6 +438,25 @@ def _infer(
         history=_columns(net.card["result"]["history"]),
         seconds=timer.seconds,
     )
+
+
+def _calibration(
+    plan: Plan, net: "Network", *, threads: int | None, show: bool
+) -> "Calibration | None":
+    """The calibration of the network: that kept beside it, or a quick one now."""
+    from neurosbi.steps.check import network_calibration
+
+    folder = Path(
+        plan.config.get("network_path")
+        or cache_directory() / "networks" / str(net.card.get("config_hash"))
+    )
+    try:
+        return network_calibration(
+            net, plan.simulator, folder, threads=threads, progress=show, any_will_do=True
+        )
+    except BadInputError as error:
+        say(f"the calibration of the network is not tested: {error}", show=show)
+        return None
 
 
 def _columns(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
