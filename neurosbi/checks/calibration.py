@@ -159,10 +159,10 @@ class Calibration:
         error, p = self.curve_error(self.density)
         if p < significant and abs(error) > WORD_CURVE:
             far = error < -NO_CURVE
-            how = ("far too narrow" if far else "too narrow") if error < 0 else "too wide"
+            how = ("far too rarely" if far else "too rarely") if error < 0 else "too often"
             yield _reason(
                 "do not use" if far else "caution",
-                f"the joint posterior is {how}: its 50 % and 90 % regions hold the truth in "
+                f"the joint posterior holds the truth {how}: its 50 % and 90 % regions do so in "
                 f"{_percents([self.joint_coverage(0.5), self.joint_coverage()])} of {cases}",
             )
         elif not told:

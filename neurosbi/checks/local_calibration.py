@@ -11,7 +11,7 @@ comes from exchanging theta with one of the draws of the same x, which changes n
 exact. So the p-value is exact whatever the classifier is.
 
 Where we differ from the paper: the classifier is not a neural network but a least-squares fit of
-the density ratio (one Newton step of a logistic regression), because 999 null classifiers are then matrix products, there is nothing to
+the density ratio (one Newton step of a logistic regression), because 499 null classifiers are then matrix products, there is nothing to
 tune, and what it found can be said in words. It sees theta in the coordinates
 r = (z - m(x)) / s(x), with z the unconstrained parameters and m, s mean and standard deviation of
 q(. | x) (the paper's L-C2ST-NF uses the flow's base space for the same purpose, which a mixture of
@@ -39,11 +39,11 @@ from neurosbi.checks.verdict import Reason
 
 SOURCE = "local calibration"
 ALPHA = 0.01
-WORD_SHIFT, NO_SHIFT = 0.3, 1.0
-WORD_WIDTH, NO_WIDTH = 1.25, 1.75
+WORD_SHIFT, NO_SHIFT = 0.3, 0.75
+WORD_WIDTH, NO_WIDTH = 1.25, 1.6
 FEWEST = 200  # pairs
 _COMPONENTS = 4
-_NULL = 999
+_NULL = 499
 _SOFT = 4.0  # standard deviations beyond which a value counts less: tails must not rule the test
 _RIDGE = 1e-3
 _LEAST_VARIANCE = 0.01  # the fitted ratio may be negative in the tails
@@ -156,7 +156,7 @@ def local_calibration(
 
     ``z[1 + draw, pair, theta]`` are unconstrained parameters, the true ones first;
     ``context[pair, width]`` is what the network makes of their data. ``z_observed[draw, theta]``
-    and ``context_observed[width]`` are those of the recording. The time is that of 1,000 small
+    and ``context_observed[width]`` are those of the recording. The time is that of 500 small
     matrix products.
     """
     n, dim = z.shape[1:]
@@ -169,25 +169,32 @@ def local_calibration(
     place, weight = _place(context, context_observed)
     local = np.concatenate([np.ones((n, 1)), place], axis=1)
     root = np.sqrt(weight)[:, None] * local
-    solve = _newton(terms, root)
+    of_draws, draws = _curvature(terms[1:], root), len(z) - 1
+    pooled = (draws * of_draws + _curvature(terms[:1], root)) / len(z)
     columns = (weight[:, None] * local).astype(np.float32)
     r = _soft((z_observed - z_observed.mean(0)) / _sd(z_observed))
     at_recording = _terms(r[:, None], dim)[:, 0].astype(np.float64)
     at_recording -= at_recording.mean(0)
     covariance = at_recording.T @ at_recording / len(at_recording)
 
-    def coefficients(chosen: np.ndarray) -> np.ndarray:
-        score = terms[chosen, np.arange(n)].T @ columns  # [term, 1 + component]
-        return solve(score.ravel().astype(np.float64)).reshape(score.shape)[:, 0]
+    def score(chosen: np.ndarray) -> np.ndarray:
+        """[term * (1 + component)], the sum over pairs of the terms of the chosen draws."""
+        return (terms[chosen, np.arange(n)].T @ columns).ravel().astype(np.float64)
 
-    w = coefficients(np.zeros(n, dtype=np.int64))
+    # only the rows of the constant are needed: the components are zero at the recording
+    at_constant = slice(None, None, columns.shape[1])
+    inverse = _inverse(pooled)[at_constant]
+    true_score = score(np.zeros(n, dtype=np.int64))
+    w = inverse @ true_score
     statistic = float(w @ covariance @ w)
     rng = np.random.default_rng(seed)
     null = np.empty(_NULL)
     for i in range(_NULL):
-        v = coefficients(rng.integers(len(z), size=n))
+        v = inverse @ score(rng.integers(len(z), size=n))
         null[i] = v @ covariance @ v
-    ratio = 1 + at_recording @ w
+    # the test must treat truth and draws alike; the estimate of what is wrong need not
+    estimate = _inverse(of_draws)[at_constant] @ true_score * len(z) / draws
+    ratio = 1 + at_recording @ estimate
     mean = np.mean(ratio[:, None] * r, axis=0)
     variance = np.mean(ratio[:, None] * (r - mean) ** 2, axis=0)
     width = np.sqrt(np.maximum(variance, _LEAST_VARIANCE)) / r.std(0)
@@ -232,8 +239,8 @@ def _place(context: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.nd
     return place, np.exp(-0.5 * square / scale) if scale > 0 else np.ones(len(context))
 
 
-def _newton(terms: np.ndarray, root: np.ndarray):
-    """x -> H^-1 x with H the (ridged) curvature over ``terms[draw, pair, term]`` and ``root``."""
+def _curvature(terms: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Mean over draws of the squares of ``terms[draw, pair, term]`` times ``root[pair, component]``."""
     count, n, width = terms.shape
     size = width * root.shape[1]
     curvature = np.zeros((size, size))
@@ -243,11 +250,9 @@ def _newton(terms: np.ndarray, root: np.ndarray):
             part = (draw[i : i + rows, :, None] * root[i : i + rows, None, :]).reshape(-1, size)
             part = part.astype(np.float32)
             curvature += part.T @ part
-    curvature /= count
-    curvature += _RIDGE * np.trace(curvature) / size * np.eye(size)
-    factor = np.linalg.cholesky(curvature)
+    return curvature / count
 
-    def solve(x: np.ndarray) -> np.ndarray:
-        return np.linalg.solve(factor.T, np.linalg.solve(factor, x))
 
-    return solve
+def _inverse(curvature: np.ndarray) -> np.ndarray:
+    size = len(curvature)
+    return np.linalg.inv(curvature + _RIDGE * np.trace(curvature) / size * np.eye(size))

@@ -70,7 +70,7 @@ def _coverage(
     )  # fmt: skip
     axes.set_box_aspect(1)
     axes.text(0.04, 0.97, "too wide", va="top", fontsize=7.5, color=GREY)
-    axes.text(0.97, 0.62, "too narrow", ha="right", fontsize=7.5, color=GREY)
+    axes.text(0.97, 0.5, "too narrow", ha="right", fontsize=7.5, color=GREY)
     axes.legend(loc="lower right", fontsize=7)
 
 
@@ -90,7 +90,7 @@ def _histogram(axes: Axes, name: str, ranks: np.ndarray, draws: int) -> None:
     axes.axhspan(low, high, color=PRIOR, alpha=0.6, lw=0)
     axes.axhline(n / bins, color=GREY, lw=0.8)
     axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.65, lw=0)
-    axes.set(xlim=(0, draws + 1), ylim=(0, max(2 * n / bins, 1.1 * counts.max())), yticks=[])
+    axes.set(xlim=(0, draws + 1), ylim=(0, max(1.6 * n / bins, 1.1 * counts.max())), yticks=[])
     axes.set_xticks([0, draws])
     axes.spines["left"].set_visible(False)
     axes.set_title(symbol(name), fontsize=9)

@@ -5,7 +5,7 @@ The calibration of a network is computed once and kept in its folder; every fit 
 takes it from there.
 """
 
-__all__ = ["check", "network_calibration"]
+__all__ = ["calibration_for_fit", "check", "network_calibration"]
 
 import time
 from dataclasses import replace
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from neurosbi.inference.network import Network
 
 SIMULATIONS, DRAWS = 2_000, 199
-_FIT_SIMULATIONS, _FIT_DRAWS = 1_000, 99  # what a fit spends on a network that has no calibration
-_FIT_LIMIT = 60.0  # seconds; a fast simulator needs a tenth
+# what a fit spends on a network that has no calibration yet: seconds, if the simulator is fast
+FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
 
 
 def check(
@@ -94,24 +94,21 @@ def network_calibration(
     simulator: Simulator,
     folder: Path | None,
     *,
-    simulations: int = _FIT_SIMULATIONS,
-    draws: int = _FIT_DRAWS,
+    simulations: int,
+    draws: int,
     seed: int = 0,
-    time_limit: float | None = _FIT_LIMIT,
+    time_limit: float | None = None,
     threads: int | None = None,
     progress: bool = True,
-    any_will_do: bool = False,
 ) -> Calibration:
     """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
 
-    One with other numbers is replaced, unless ``any_will_do``. Raises what
-    `neurosbi.checks.calibrate` raises.
+    One with other numbers is replaced. Raises what `neurosbi.checks.calibrate` raises.
     """
     kept = _kept(network, folder)
-    if kept is not None:
-        same = (kept.wanted, kept.draws, kept.seed) == (simulations, draws, seed)
-        if any_will_do or (same and not kept.stopped):
-            return kept
+    asked = (simulations, draws, seed)
+    if kept is not None and not kept.stopped and (kept.wanted, kept.draws, kept.seed) == asked:
+        return kept
     calibration = calibrate(
         network,
         simulator,
@@ -128,6 +125,37 @@ def network_calibration(
         except (OSError, MissingResourceError):
             say(f"{folder} cannot be written: its calibration is not kept", show=progress)
     return calibration
+
+
+def calibration_for_fit(
+    network: "Network",
+    simulator: Simulator,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Calibration | None:
+    """Any calibration that is kept in the network's ``folder``; where there is none, a quick one.
+
+    None, with a word on stderr, if the simulator is too slow even for that.
+    """
+    kept = _kept(network, folder)
+    if kept is not None:
+        return kept
+    try:
+        return network_calibration(
+            network,
+            simulator,
+            folder,
+            simulations=FIT_SIMULATIONS,
+            draws=FIT_DRAWS,
+            time_limit=FIT_LIMIT,
+            threads=threads,
+            progress=progress,
+        )
+    except BadInputError as error:
+        say(f"the calibration of the network is not tested: {error}", show=progress)
+        return None
 
 
 def _kept(network: "Network", folder: Path | None) -> Calibration | None:

@@ -36,7 +36,6 @@ from neurosbi.store.atomic import check_writable
 if TYPE_CHECKING:
     from filelock import FileLock
 
-    from neurosbi.checks import Calibration
     from neurosbi.inference.network import Network
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
@@ -362,6 +361,7 @@ def _infer(
 ) -> Result:
     """Posterior samples, checks and the verdict."""
     from neurosbi.checks import predictive_check
+    from neurosbi.steps.check import calibration_for_fit
     from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
 
     simulator, observation = plan.simulator, plan.observation
@@ -405,7 +405,11 @@ def _infer(
         )
         unlike = check_misspecification(net, protocol)
     with timer("calibration"):
-        calibration = _calibration(plan, net, threads=threads, show=show)
+        folder = Path(
+            plan.config.get("network_path")
+            or cache_directory() / "networks" / str(net.card.get("config_hash"))
+        )
+        calibration = calibration_for_fit(net, simulator, folder, threads=threads, progress=show)
     diagnostics = {"misspecification": unlike.to_dataset()}
     if calibration is not None:
         diagnostics["calibration"] = calibration.to_dataset()
@@ -438,25 +442,6 @@ def _infer(
         history=_columns(net.card["result"]["history"]),
         seconds=timer.seconds,
     )
-
-
-def _calibration(
-    plan: Plan, net: "Network", *, threads: int | None, show: bool
-) -> "Calibration | None":
-    """The calibration of the network: that kept beside it, or a quick one now."""
-    from neurosbi.steps.check import network_calibration
-
-    folder = Path(
-        plan.config.get("network_path")
-        or cache_directory() / "networks" / str(net.card.get("config_hash"))
-    )
-    try:
-        return network_calibration(
-            net, plan.simulator, folder, threads=threads, progress=show, any_will_do=True
-        )
-    except BadInputError as error:
-        say(f"the calibration of the network is not tested: {error}", show=show)
-        return None
 
 
 def _columns(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
