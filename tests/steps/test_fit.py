@@ -68,7 +68,7 @@ def test_a_fit_calibrates_its_network_and_says_so(fitted):
     assert fitted.calibration.sentence in text
     told = [r for r in fitted.stored.verdict["further"] if r["source"] == "calibration"]
     assert [r["sentence"] for r in told] == [r.sentence for r in fitted.calibration.reasons]
-    assert set(r["sentence"] for r in told if r["level"] != "trust") <= set(fitted.verdict.reasons)
+    assert {r["sentence"] for r in told if r["level"] != "trust"} <= set(fitted.verdict.reasons)
 
 
 def test_posterior_lies_in_the_prior_and_opens_with_xarray_and_arviz(fitted):
