@@ -75,7 +75,9 @@ class NPEConfig:
 
     def builder(self) -> dict[str, Any]:
         """The arguments that rebuild the network, plain data."""
-        values = {k: v for k, v in asdict(self).items() if k not in ("training", "withheld", "trend")}
+        values = {
+            k: v for k, v in asdict(self).items() if k not in ("training", "withheld", "trend")
+        }
         return values | {"hidden": list(self.hidden)}
 
 

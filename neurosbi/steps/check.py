@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from neurosbi.inference.network import Network
 
 SIMULATIONS, DRAWS = 2_000, 199
+_ROUND = "round"  # in the card of a network that was refined for one recording
 # what a fit spends on a network that has no calibration yet: seconds, if the simulator is fast
 FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
 
@@ -105,6 +106,7 @@ def network_calibration(
 
     One with other numbers is replaced. Raises what `neurosbi.checks.calibrate` raises.
     """
+    _check_serves_all(network)
     kept = _kept(network, folder)
     asked = (simulations, draws, seed)
     if kept is not None and not kept.stopped and (kept.wanted, kept.draws, kept.seed) == asked:
@@ -183,6 +185,7 @@ def _check_result(
     reasons, sources = [], []
     began = time.monotonic()
     try:
+        _check_serves_all(network)
         made = simulator or _simulator_of(network)
     except BadInputError as error:
         say(f"the calibration of the network is not tested: {error}", show=show)
@@ -198,13 +201,15 @@ def _check_result(
     began = time.monotonic()
     protocol = protocol_of(network, result.stored)
     unlike = check_misspecification(network, protocol)
-    local = check_locally(network, protocol, seed=options["seed"], time_limit=share, progress=show)
+    diagnostics["misspecification"] = unlike.to_dataset()
+    reasons += unlike.reasons
+    if _ROUND not in network.card:  # simulations of the whole prior say nothing of a part of it
+        local = check_locally(
+            network, protocol, seed=options["seed"], time_limit=share, progress=show
+        )
+        diagnostics["local_calibration"] = local.to_dataset()
+        reasons += local.reasons
     seconds["checks at the recording"] = round(time.monotonic() - began, 3)
-    diagnostics |= {
-        "local_calibration": local.to_dataset(),
-        "misspecification": unlike.to_dataset(),
-    }
-    reasons += [*local.reasons, *unlike.reasons]
     stored = replace(result.stored, diagnostics=diagnostics, seconds=seconds)
     checked = judge_again(
         replace(result, stored=stored), reasons, sources=[*sources, LOCAL, MISSPECIFICATION]
@@ -212,6 +217,14 @@ def _check_result(
     if result.folder is not None:
         write_result(checked, result.folder, existing="overwrite")
     return checked
+
+
+def _check_serves_all(network: "Network") -> None:
+    if _ROUND in network.card:
+        raise BadInputError(
+            "this network was refined for one recording, so that its calibration over all "
+            "recordings means nothing; check the network of its first round"
+        )
 
 
 def _simulator_of(network: "Network") -> Simulator:

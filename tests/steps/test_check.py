@@ -180,3 +180,14 @@ def test_too_short_a_limit_leaves_the_result_as_it_was(fitted):
     with pytest.raises(BadInputError, match="too short for one batch"):
         nb.check(fitted.folder, simulations=333, draws=19, time_limit=1e-9, progress=False)
     assert {p: p.read_bytes() for p in fitted.folder.rglob("*") if p.is_file()} == before
+
+
+def test_a_network_refined_for_one_recording_is_not_calibrated_over_all(fitted, network_folder):
+    network = nb.open_network(network_folder)
+    network.card["round"] = 2
+    with pytest.raises(BadInputError, match="refined for one recording"):
+        nb.check(network, simulator=SIMULATOR, **CHECK)
+    checked = nb.check(replace(fitted, network=network, folder=None), **CHECK)
+    assert checked.calibration is None
+    assert checked.local_calibration is None
+    assert checked.misspecification is not None
