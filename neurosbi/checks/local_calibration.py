@@ -115,7 +115,8 @@ class LocalCalibration:
                 "test the posterior at this recording."
             )
         worst = int(np.argmax(np.abs(self.shift)))
-        verdict = "differs from" if self.p < ALPHA else "cannot be told from"
+        little = "" if any(r.level != "trust" for r in self.reasons) else "a little "
+        verdict = f"differs {little}from" if self.p < ALPHA else "cannot be told from"
         return (
             f"At this recording the posterior {verdict} the exact one ({self._test}); the "
             f"estimated shift is {np.abs(self.shift).max():.2f} standard deviations at most "

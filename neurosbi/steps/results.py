@@ -101,7 +101,10 @@ class Result(Findings):
         return dict(self.stored.config)
 
     def check(self) -> pd.DataFrame:
-        """The feature table of the predictive checks; see `neurosbi.report.summary.feature_table`."""
+        """The feature table of the predictive checks; see `neurosbi.report.summary.feature_table`.
+
+        `neurosbi.check` tests the calibration of the network and of the posterior at the recording.
+        """
         return self.feature_table
 
     def report(self, path: str | Path) -> Path:
