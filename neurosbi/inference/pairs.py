@@ -51,39 +51,37 @@ def family_pairs(
     family = network.family
     if isinstance(family, SweepSets):
         first, end = (int(row) for row in family.first_row(np.array([start, start + n])))
-        theta = simulator.sample_sets(family, end - first, seed=seed, start=first)
-        owner = family.set_of(np.arange(first, end)) - start
+        rows = np.arange(first, end)
+        sets = family.set_of(rows)
+        theta = simulator.sample_sets(family, len(rows), seed=seed, start=first)
+        owner, place = sets - start, rows - family.first_row(sets)
     else:
-        first, end = start, start + n
+        rows, first = np.arange(start, start + n), start
         theta = simulator.sample_prior(n, seed=seed, start=first)
-        owner = np.arange(n)
-    stimuli = family.sample(end - first, seed=seed, start=first)
+        owner, place = np.arange(n), np.zeros(n, dtype=np.int64)
+    stimuli = family.sample(len(rows), seed=seed, start=first)
     batch = simulator.simulate(
         theta, stimulus=stimuli, seed=derive_seed(seed, "noise"), start=first, threads=threads
     )
     given = given_features(
         batch.x.shape[1],
-        len(theta),
+        len(rows),
         share=float(network.card.get("withheld") or 0.0),
         seed=derive_seed(seed, "withheld"),
         start=first,
     )
     valid = batch.valid
+    x, values, seen = (torch.as_tensor(a[valid]) for a in (batch.x, stimuli.values, given))
     if not isinstance(network.encoder, SetEncoder):
-        mask = torch.as_tensor(given[valid])
-        condition = network.encoder(
-            torch.as_tensor(batch.x[valid]), torch.as_tensor(stimuli.values[valid]), mask
-        )
-        return Pairs(theta[valid], condition)
+        return Pairs(theta[valid], network.encoder(x, values, seen))
     kept, first_of, owner = np.unique(owner[valid], return_index=True, return_inverse=True)
-    place = (np.arange(first, end) - family.first_row(family.set_of(np.arange(first, end))))[valid]  # type: ignore[union-attr]
     condition = network.encoder(
-        torch.as_tensor(batch.x[valid]),
-        torch.as_tensor(stimuli.values[valid]),
+        x,
+        values,
         torch.as_tensor(owner),
-        torch.as_tensor(place),
+        torch.as_tensor(place[valid]),
         n=len(kept),
-        given=torch.as_tensor(given[valid]),
+        given=seen,
     )
     return Pairs(theta[valid][first_of], condition)
 
