@@ -20,6 +20,7 @@ _PUBLIC = {
     "StepFamily": "neurosbi.contract",
     "Stimulus": "neurosbi.contract",
     "Sweep": "neurosbi.contract",
+    "check": "neurosbi.steps.check",
     "fit": "neurosbi.steps.fit",
     "open_network": "neurosbi.steps.train",
     "open_result": "neurosbi.steps.results",

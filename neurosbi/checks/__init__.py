@@ -1,5 +1,9 @@
-"""Whether a posterior can be trusted: predictive checks and the verdict made of them."""
+"""Whether a posterior can be trusted: predictive checks, calibration, and the verdict."""
 
+from neurosbi.checks.calibrate import calibrate
+from neurosbi.checks.calibration import Calibration
+from neurosbi.checks.local_calibration import LocalCalibration, local_calibration
+from neurosbi.checks.misspecification import Misspecification, misspecification
 from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
 from neurosbi.checks.selection import producible_features
@@ -9,15 +13,21 @@ from neurosbi.checks.verdict import LEVELS, Reason, Verdict, judge, verdict_of
 
 __all__ = [
     "LEVELS",
+    "Calibration",
+    "LocalCalibration",
+    "Misspecification",
     "PredictiveCheck",
     "PriorPredictiveCheck",
     "Reason",
     "Verdict",
+    "calibrate",
     "compare_predictive",
     "feature_spread",
     "judge",
     "judge_sweeps",
+    "local_calibration",
     "mean_distance",
+    "misspecification",
     "predictive_check",
     "prior_predictive_check",
     "producible_features",

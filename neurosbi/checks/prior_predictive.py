@@ -9,9 +9,9 @@ the 0.5 to 99.5 % range; divided by their number, an ordinary recording is flagg
 probability of about 1 % however many features there are, or 2 % with as few simulations as 1000). A feature is also outside when the
 recording has it and no simulation does, or the other way round.
 
-*All features together*: the mean distance of the observation to its ``NEIGHBOURS`` nearest
-simulations, in whitened feature space, against the same distance of every simulation to the
-others. It finds combinations that no simulation shows although every single value is ordinary.
+*All features together*: the distance of the observation to the nearest simulations (see
+`neighbours`). It finds combinations that no simulation shows although every single value is
+ordinary.
 Only simulations with the same defined features are compared.
 """
 
@@ -22,17 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosbi.checks.neighbours import JOINT_QUANTILE, neighbour_distance
 from neurosbi.checks.predictive import column_quantiles
 from neurosbi.checks.spread import defined_values, feature_spread
 from neurosbi.contract import Feature, Status
 from neurosbi.errors import BadInputError, FitError
 
 TAIL = 0.005
-NEIGHBOURS = 5
-JOINT_QUANTILE = 0.99  # an ordinary recording exceeds it with a probability of 1 %
 _FEWEST = 50  # simulations below which neither check says anything
-_CLIP = 10.0  # spreads; keeps runaway simulations from ruling the covariance
-_SMALLEST_EIGENVALUE = 1e-3  # of the largest: directions flatter than that are rounding, not data
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,29 +172,11 @@ def _excess(
 
 
 def _joint(values: np.ndarray, x_observed: np.ndarray) -> tuple[float, float, int]:
-    from scipy.spatial import KDTree
-
     defined = np.isfinite(x_observed)
     alike = values[np.all(np.isfinite(values) == defined, axis=1)][:, defined]
     spread, _ = feature_spread(alike)
     used = np.isfinite(spread)
     if len(alike) < _FEWEST or not used.any():
         return float("nan"), float("nan"), len(alike)
-    centre = np.median(alike[:, used], axis=0)
-
-    def scaled(x: np.ndarray) -> np.ndarray:
-        return np.clip((x[..., used] - centre) / spread[used], -_CLIP, _CLIP)
-
-    cloud = scaled(alike)
-    eigenvalues, axes = np.linalg.eigh(np.atleast_2d(np.cov(cloud, rowvar=False)))
-    floor = _SMALLEST_EIGENVALUE * eigenvalues[-1]
-    whiten = axes / np.sqrt(np.maximum(eigenvalues, floor))
-    cloud, point = cloud @ whiten, scaled(x_observed[defined]) @ whiten
-    tree = KDTree(cloud)
-    own = tree.query(cloud, k=NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)  # the first is itself
-    observed = float(tree.query(point, k=NEIGHBOURS)[0].mean())
-    reference = float(np.quantile(own, JOINT_QUANTILE))
-    p = float((np.sum(own >= observed) + 1) / (len(own) + 1))
-    if reference == 0:  # all simulations coincide
-        return (0.0 if observed == 0 else float("inf")), p, len(alike)
-    return observed / reference, p, len(alike)
+    ratio, p = neighbour_distance(alike[:, used], x_observed[defined][used], spread=spread[used])
+    return ratio, p, len(alike)

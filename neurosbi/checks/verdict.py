@@ -21,8 +21,9 @@ whether a feature is defined.
 Features that were left out of the fit (see `selection`) do not enter these rules. Leaving out any
 is a reason for caution; leaving out more than ``MOST_LEFT_OUT`` of them, not to use the posterior.
 
-**trust** otherwise. Further checks (calibration, misspecification) add `Reason` objects of their
-own; the worst level among all reasons is the verdict.
+**trust** otherwise. Further checks add `Reason` objects of their own (see `calibration`,
+`local_calibration` and `misspecification` for their rules); the worst level among all reasons is
+the verdict.
 """
 
 __all__ = ["LEVELS", "Level", "Reason", "Verdict", "judge", "verdict_of"]
@@ -64,10 +65,14 @@ _OPENINGS = {
 
 @dataclass(frozen=True)
 class Reason:
-    """One finding: what it means for the posterior, and the sentence that says so."""
+    """One finding: what it means for the posterior, and the sentence that says so.
+
+    ``source`` names the check it comes from, for those that can be repeated by themselves.
+    """
 
     level: Level
     sentence: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
-_VERBS = ("fit", "inspect", "simulators", "simulate", "train", "report", "doctor")
+_VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
 _STOPPED = "stopped; run the same command again to continue"
 

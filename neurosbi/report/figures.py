@@ -1,10 +1,11 @@
 """The figures of a result, by the name of the file each is written to."""
 
-__all__ = ["figures", "png"]
+__all__ = ["calibration_figure", "figures", "png"]
 
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from neurosbi.checks import Calibration
 from neurosbi.checks.spread import defined_values
 from neurosbi.report.findings import Findings
 
@@ -15,7 +16,7 @@ DPI = 150
 
 
 def figures(findings: Findings) -> dict[str, "Figure"]:
-    """pairplot, predictive, features; protocol of several sweeps; training where a network was trained."""
+    """pairplot, predictive, features; protocol of several sweeps; training and calibration of a network."""
     from neurosbi.plots import (
         pairplot,
         plot_features,
@@ -52,10 +53,25 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
             size=None if gain is None else gain.size,
             width=None if gain is None else gain.width,
         )
+    if findings.calibration is not None:
+        drawn["calibration"] = calibration_figure(findings.calibration)
     history = stored.history or {}
     if "train_loss" in history or "validation_loss" in history:
         drawn["training"] = plot_training(history)
     return drawn
+
+
+def calibration_figure(calibration: Calibration) -> "Figure":
+    """Coverage and ranks of a network."""
+    from neurosbi.plots import plot_calibration
+
+    return plot_calibration(
+        calibration.parameters,
+        calibration.theta,
+        draws=calibration.draws,
+        density=calibration.density,
+        ball=calibration.ball,
+    )
 
 
 def png(figure: "Figure") -> bytes:

@@ -12,7 +12,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from neurosbi.checks import PredictiveCheck, PriorPredictiveCheck, Verdict
+from neurosbi.checks import (
+    Calibration,
+    LocalCalibration,
+    Misspecification,
+    PredictiveCheck,
+    PriorPredictiveCheck,
+    Verdict,
+)
 from neurosbi.report.summary import feature_table, parameter_table, summary_sentences
 from neurosbi.report.sweeps import gain_sentence, sweep_table
 from neurosbi.store.results import StoredResult
@@ -57,6 +64,30 @@ class Findings:
         """The sweeps fitted together; see `neurosbi.report.sweeps.sweep_table`. None for one."""
         sweeps = self.stored.sweeps
         return None if sweeps is None else sweep_table(self.stored.features, sweeps)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The test of the network on fresh simulations; None where it was not made."""
+        values = self.stored.diagnostics.get("calibration")
+        return None if values is None else Calibration.from_dataset(values)
+
+    @cached_property
+    def local_calibration(self) -> LocalCalibration | None:
+        """The test of the posterior at this recording; None where it was not made."""
+        values = self.stored.diagnostics.get("local_calibration")
+        return None if values is None else LocalCalibration.from_dataset(values)
+
+    @cached_property
+    def misspecification(self) -> Misspecification | None:
+        """The recording among simulations, as the network sees it; None where it was not made."""
+        values = self.stored.diagnostics.get("misspecification")
+        return None if values is None else Misspecification.from_dataset(values)
+
+    @property
+    def check_sentences(self) -> tuple[str, ...]:
+        """What the checks of the network and of its posterior at this recording found, in words."""
+        made = (self.calibration, self.local_calibration, self.misspecification)
+        return tuple(check.sentence for check in made if check is not None)
 
     @property
     def gain_sentence(self) -> str:

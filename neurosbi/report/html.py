@@ -17,6 +17,7 @@ import numpy as np
 
 from neurosbi.contract import Stimulus
 from neurosbi.plots.style import unit_text
+from neurosbi.report.checks import check_table
 from neurosbi.report.figures import figures, png
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
@@ -58,12 +59,21 @@ def render_report(
         valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
         images={
             name: base64.b64encode(images[name]).decode() if name in images else ""
-            for name in ("pairplot", "predictive", "features", "protocol", "training")
+            for name in (
+                "pairplot",
+                "predictive",
+                "features",
+                "protocol",
+                "calibration",
+                "training",
+            )
         },
         sweeps=_sweep_rows(findings),
         gain=_gain_rows(findings),
         sweep_unit=unit_text(stored.sweeps.unit) if stored.sweeps else "",
         gain_text=findings.gain_sentence,
+        check_sentences=findings.check_sentences,
+        checked=_checked_rows(findings),
         configuration=_configuration(findings),
         papers=stored.simulator.get("papers") or (),
         version=stored.versions.get("neurosbi", ""),
@@ -221,6 +231,25 @@ def _gain_rows(findings: Findings) -> list[dict[str, Any]]:
         }
         for row in gain_table(sweeps.gain).to_dict("records")
     ]
+
+
+def _checked_rows(findings: Findings) -> list[dict[str, str]]:
+    """Coverage of the network and the posterior at this recording, by parameter."""
+    rows = check_table(findings).to_dict("records")
+    return [
+        {
+            "parameter": row["parameter"],
+            "coverage": _percent(row["coverage_90"]),
+            "below_median": _percent(row["truth_below_median"]),
+            "shift": _two_digits(row["local_shift"]),
+            "width": _two_digits(row["local_width"]),
+        }
+        for row in rows
+    ]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %" if np.isfinite(value) else ""
 
 
 def _interval(low: float, high: float, width: float) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.plots.style import unit_text
+from neurosbi.report.checks import checks_json
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
 from neurosbi.store.cache import finite_data
@@ -69,6 +70,9 @@ def print_summary(
             if np.isfinite(d)
         ]
         console.print(escape("  " + ", ".join(items)))
+    for sentence in findings.check_sentences:
+        console.print()
+        console.print(escape(sentence))
     if findings.gain_sentence:
         console.print()
         console.print(escape(findings.gain_sentence))
@@ -113,6 +117,7 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
         "sweeps": None
         if findings.sweep_table is None
         else finite_data(findings.sweep_table.to_dict("records")),
+        "checks": checks_json(findings),
         "gain_of_sweeps": findings.gain_sentence or None,
         "folder": None if folder is None else str(folder),
         "seconds": dict(stored.seconds),

@@ -30,7 +30,7 @@ from neurosbi.steps.sweeps import (
     check_sweeps,
     condition_of,
 )
-from neurosbi.store import config_hash
+from neurosbi.store import cache_directory, config_hash
 from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
@@ -359,8 +359,10 @@ def _infer(
     timer: "_Timer",
     show: bool,
 ) -> Result:
-    """Posterior samples, predictive checks and the verdict."""
+    """Posterior samples, checks and the verdict."""
     from neurosbi.checks import predictive_check
+    from neurosbi.steps.check import calibration_for_fit
+    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
@@ -398,6 +400,19 @@ def _infer(
             if plan.together
             else None
         )
+        protocol = RecordedProtocol.of_fit(
+            net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
+        )
+        unlike = check_misspecification(net, protocol)
+    with timer("calibration"):
+        folder = Path(
+            plan.config.get("network_path")
+            or cache_directory() / "networks" / str(net.card.get("config_hash"))
+        )
+        calibration = calibration_for_fit(net, simulator, folder, threads=threads, progress=show)
+    diagnostics = {"misspecification": unlike.to_dataset()}
+    if calibration is not None:
+        diagnostics["calibration"] = calibration.to_dataset()
     return assemble_result(
         simulator,
         observation,
@@ -409,6 +424,8 @@ def _infer(
         prior_status=prior.batches[0].status,
         given=given[0],
         sweeps=sweeps,
+        further=(*(calibration.reasons if calibration is not None else ()), *unlike.reasons),
+        diagnostics=diagnostics,
         seed=seed,
         recording={
             "name": plan.recording.name,

@@ -12,7 +12,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,15 +28,13 @@ from neurosbi.checks import (
     Reason,
     Verdict,
     compare_predictive,
-    judge,
-    judge_sweeps,
     prior_predictive_check,
 )
 from neurosbi.contract import Observation, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.report import Findings, render_report
 from neurosbi.report.figures import figures, png
-from neurosbi.report.sweeps import used_checks
+from neurosbi.steps.judging import judge_fit
 from neurosbi.store import atomic_path, cache_directory, write_json
 from neurosbi.store.results import StoredResult, read_results, result_tree, write_results
 from neurosbi.store.sweep_results import SweepResults
@@ -103,7 +101,10 @@ class Result(Findings):
         return dict(self.stored.config)
 
     def check(self) -> pd.DataFrame:
-        """The feature table of the predictive checks; see `neurosbi.report.summary.feature_table`."""
+        """The feature table of the predictive checks; see `neurosbi.report.summary.feature_table`.
+
+        `neurosbi.check` tests the calibration of the network and of the posterior at the recording.
+        """
         return self.feature_table
 
     def report(self, path: str | Path) -> Path:
@@ -121,19 +122,30 @@ class Result(Findings):
         """
         observation, left_out = self.observation, self.stored.verdict.get("left_out", ())
         given = np.array([f.name not in left_out for f in self.stored.features])
-        network = self.network or self._cached_network()
+        network = self.trained_network()
         sweeps = self.stored.sweeps
         if sweeps is not None:
             stimuli = np.array([network.family.vector(s) for s in sweeps.stimuli])
             return network.posterior(sweeps.x, stimuli, sweeps.given).to_sbi()
         return network.posterior(observation.x, observation.stimulus, given).to_sbi()
 
-    def _cached_network(self) -> "Network":
+    @property
+    def network_folder(self) -> Path:
+        """Where the network of this result was kept."""
+        if "network_path" in self.config:
+            return Path(self.config["network_path"])
+        return cache_directory() / "networks" / str(self.config.get("network"))
+
+    def trained_network(self) -> "Network":
+        """The network of this result.
+
+        Raises `BadInputError` for an opened result whose network is no longer where it was.
+        """
         from neurosbi.steps.train import open_network
 
-        path = cache_directory() / "networks" / str(self.config.get("network"))
-        if "network_path" in self.config:
-            path = Path(self.config["network_path"])
+        if self.network is not None:
+            return self.network
+        path = self.network_folder
         if not path.is_dir():
             raise BadInputError(
                 f"the network of this result is not at {path} any more; run the fit again to "
@@ -172,6 +184,7 @@ def assemble_result(
     further: Iterable[Reason] = (),
     true_theta: np.ndarray | None = None,
     sweeps: SweepResults | None = None,
+    diagnostics: Mapping[str, xr.Dataset] | None = None,
 ) -> Result:
     """Checks, verdict and arrays of one fit, together.
 
@@ -181,7 +194,8 @@ def assemble_result(
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
     posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps``
-    are all sweeps of a fit to several, ``observation`` the first of them.
+    are all sweeps of a fit to several, ``observation`` the first of them; ``diagnostics`` are the
+    further checks as they store themselves (see `neurosbi.store.results.DIAGNOSTICS`).
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -200,17 +214,15 @@ def assemble_result(
         features, observation.x, prior_x=prior_x, prior_status=prior_status
     )
     kept = np.ones(len(features), dtype=bool) if given is None else np.asarray(given, dtype=bool)
-    others = [] if sweeps is None else used_checks(features, sweeps)[1:]
-    verdict = judge(
-        predictive.only(kept),
-        prior_predictive_check(
-            [f for f, k in zip(features, kept, strict=True) if k],
-            observation.x[kept],
-            prior_x=np.asarray(prior_x)[:, kept],
-            prior_status=prior_status,
-        ),
-        left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
-        further=[*further, *judge_sweeps(others)],
+    further = tuple(further)
+    verdict = judge_fit(
+        predictive,
+        prior_predictive,
+        prior_x=np.asarray(prior_x),
+        prior_status=prior_status,
+        kept=kept,
+        sweeps=sweeps,
+        further=further,
     )
     stored = StoredResult(
         parameters=tuple(simulator.parameters),
@@ -241,10 +253,12 @@ def assemble_result(
             "level": verdict.level,
             "reasons": list(verdict.reasons),
             "left_out": [f.name for f, k in zip(features, kept, strict=True) if not k],
+            "further": [asdict(reason) for reason in further],
         },
         seconds=dict(seconds or {}),
         true_theta=true_theta,
         sweeps=sweeps,
+        diagnostics=dict(diagnostics or {}),
     )
     return Result(stored, predictive, prior_predictive, verdict)
 

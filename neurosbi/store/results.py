@@ -6,7 +6,8 @@ and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw); ``obse
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
 simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
 traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
-several sweeps were fitted together (see `sweep_results`). What is not an array (configuration,
+several sweeps were fitted together (see `sweep_results`); ``calibration``, ``local_calibration`` and
+``misspecification`` where those checks were made. What is not an array (configuration,
 seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
 ``checks`` (feature) holds the numbers of the checks for readers in other languages.
 
@@ -16,7 +17,7 @@ own ``from_zarr`` refuses every store of Zarr >= 3 and names the same way.
 Reference: https://python.arviz.org/en/stable/schema/schema.html
 """
 
-__all__ = ["StoredResult", "read_results", "result_tree", "write_results"]
+__all__ = ["DIAGNOSTICS", "StoredResult", "read_results", "result_tree", "write_results"]
 
 import json
 import re
@@ -37,6 +38,7 @@ from neurosbi.store.sweep_results import SweepResults, sweep_groups, sweep_resul
 
 LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
 _JSON_ATTRIBUTES = ("config", "simulator", "versions", "verdict", "seconds", "recording")
+DIAGNOSTICS = ("calibration", "local_calibration", "misspecification")
 _RESERVED = {"chain", "draw"}
 _NAME = re.compile(r"[^/\x00.][^/\x00]*")
 
@@ -52,6 +54,7 @@ class StoredResult:
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
     all sweeps of a fit to several; ``observation`` is then the one that figures show.
+    ``diagnostics`` are the further checks, by the names of `DIAGNOSTICS`, as they store themselves.
     """
 
     parameters: tuple[Parameter, ...]
@@ -75,6 +78,7 @@ class StoredResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     true_theta: np.ndarray | None = None
     sweeps: SweepResults | None = None
+    diagnostics: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
 
 def result_tree(
@@ -102,6 +106,7 @@ def result_tree(
     if result.sweeps is not None:
         names = tuple(p.name for p in result.parameters)
         groups |= sweep_groups(result.sweeps, _feature_coordinate(result.features), names)
+    groups |= {f"/{name}": values for name, values in result.diagnostics.items()}
     if result.history:
         groups["/training"] = xr.Dataset(
             {
@@ -345,6 +350,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         seed=int(tree.attrs["seed"]),
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
         sweeps=sweep_results(groups),
+        diagnostics={name: groups[name] for name in DIAGNOSTICS if name in groups},
         **extra,
     )
 

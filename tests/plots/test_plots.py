@@ -7,7 +7,13 @@ from passive_cell import observe
 
 from neurosbi.contract import Feature, Parameter
 from neurosbi.errors import BadInputError
-from neurosbi.plots import pairplot, plot_features, plot_predictive, plot_training
+from neurosbi.plots import (
+    pairplot,
+    plot_calibration,
+    plot_features,
+    plot_predictive,
+    plot_training,
+)
 from neurosbi.plots.style import axis_label, symbol, unit_text
 
 PARAMETERS = (
@@ -103,3 +109,21 @@ def test_names_and_units_for_print():
     assert unit_text("1") == ""
     assert axis_label("spike_count", "1") == "spike count"
     assert symbol("sigma") == "$\\sigma$"
+
+
+def test_calibration_figure_shows_every_parameter():
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(0, 100, size=(300, 5))
+    figure = plot_calibration(
+        [f"g_{i}" for i in range(5)], ranks, draws=99, density=ranks[:, 0], ball=ranks[:, 1]
+    )
+    coverage, *panels = figure.axes
+    assert sum(axes.get_visible() for axes in panels) == 5
+    _diagonal, *curves = coverage.lines
+    assert len(curves) == 7  # five parameters and two of the joint posterior
+    for line in curves:
+        x, y = line.get_data()
+        assert np.abs(np.asarray(y) - np.asarray(x)).max() < 0.12
+    # the histograms hold every case
+    heights = panels[0].patches[-1].get_data().values
+    assert heights.sum() == 300

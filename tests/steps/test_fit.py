@@ -59,6 +59,18 @@ def test_a_real_recording_ends_as_a_folder_of_results(fitted):
     assert set(manifest["seconds"]) >= {"simulating", "training", "sampling"}
 
 
+def test_a_fit_calibrates_its_network_and_says_so(fitted):
+    assert fitted.calibration.n > 150
+    assert fitted.misspecification.n > 3000
+    assert fitted.local_calibration is None  # that is for neurosbi check
+    assert (fitted.network_folder / "calibration.json").is_file()
+    text = (fitted.folder / "report.html").read_text()
+    assert fitted.calibration.sentence in text
+    told = [r for r in fitted.stored.verdict["further"] if r["source"] == "calibration"]
+    assert [r["sentence"] for r in told] == [r.sentence for r in fitted.calibration.reasons]
+    assert {r["sentence"] for r in told if r["level"] != "trust"} <= set(fitted.verdict.reasons)
+
+
 def test_posterior_lies_in_the_prior_and_opens_with_xarray_and_arviz(fitted):
     sim = nb.simulator("hodgkin-huxley")
     tree = xr.open_datatree(fitted.folder / "results.zarr", engine="zarr")

@@ -1,0 +1,85 @@
+"""Run the calibration of a network: simulate test cases, draw, rank, within a time limit."""
+
+__all__ = ["calibrate"]
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurosbi.checks.calibration import Calibration
+from neurosbi.contract import Simulator
+from neurosbi.errors import BadInputError, FitError
+from neurosbi.progress import progress_bar
+from neurosbi.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from neurosbi.inference.network import Network
+
+_BATCH = 100  # cases simulated and drawn for at once
+
+
+def calibrate(
+    network: "Network",
+    simulator: Simulator,
+    *,
+    simulations: int = 1000,
+    draws: int = 99,
+    seed: int = 0,
+    time_limit: float | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Calibration:
+    """Test ``network`` on fresh simulations of its prior and stimuli, ``draws`` for each.
+
+    After ``time_limit`` seconds the cases done by then are used. The first cases are the same for
+    any number of them. Raises `BadInputError` for another simulator than the network's, numbers
+    that make no sense, or a limit too short for one batch; `FitError` if no simulation ended
+    properly.
+    """
+    from neurosbi.inference.pairs import family_pairs
+    from neurosbi.inference.ranks import rank_pairs
+
+    network.check_simulator(simulator)
+    if simulations < 1 or draws < 19:
+        raise BadInputError(
+            f"calibration needs at least 1 simulation and 19 draws, got {simulations} and {draws}"
+        )
+    if time_limit is not None and not time_limit > 0:
+        raise BadInputError(f"a time limit is a number of seconds above 0, got {time_limit:g}")
+    began = time.monotonic()
+    parts, done, stopped = [], 0, False
+    with progress_bar("calibration", simulations, show=progress) as advance:
+        while done < simulations and not stopped:
+            n = min(_BATCH, simulations - done)
+            cases = derive_seed(seed, "calibration")
+            pairs = family_pairs(network, simulator, n, seed=cases, start=done, threads=threads)
+            block_seed = derive_seed(cases, f"ranks from {done}")
+            parts.append(rank_pairs(network, pairs, draws=draws, seed=block_seed))
+            done += n
+            advance(n)
+            elapsed = time.monotonic() - began
+            stopped = time_limit is not None and elapsed > time_limit and done < simulations
+            if time_limit is not None and elapsed > time_limit and len(parts) == 1:
+                raise BadInputError(
+                    f"the time limit of {time_limit:g} s is too short for one batch: {n} "
+                    f"simulations with {draws} draws each took {elapsed:.2g} s; allow more "
+                    "(--time-limit)"
+                )
+    n = sum(len(p) for p in parts)
+    if n == 0:
+        raise FitError(
+            f"none of {done} simulations of the prior ended properly, so the calibration of the "
+            "network cannot be tested"
+        )
+    return Calibration(
+        parameters=tuple(p.name for p in network.parameters),
+        draws=draws,
+        theta=np.concatenate([p.theta for p in parts]),
+        density=np.concatenate([p.density for p in parts]),
+        ball=np.concatenate([p.ball for p in parts]),
+        wanted=simulations,
+        seed=seed,
+        seconds=time.monotonic() - began,
+        stopped=stopped,
+    )

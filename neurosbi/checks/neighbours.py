@@ -1,0 +1,43 @@
+"""Is a point unlike a cloud of simulations: its distance to the nearest of them.
+
+The mean distance of the point to its ``NEIGHBOURS`` nearest simulations, in whitened space, is
+compared with the same distance of every simulation to the others. As simulations and point are
+alike if the point is a simulation too, the share of simulations that are at least as far off is a
+p-value, in any number of dimensions.
+"""
+
+__all__ = ["JOINT_QUANTILE", "NEIGHBOURS", "neighbour_distance"]
+
+import numpy as np
+
+NEIGHBOURS = 5
+JOINT_QUANTILE = 0.99  # an ordinary recording exceeds it with a probability of 1 %
+_CLIP = 10.0  # spreads; keeps runaway simulations from ruling the covariance
+_SMALLEST_EIGENVALUE = 1e-3  # of the largest: directions flatter than that are rounding, not data
+
+
+def neighbour_distance(
+    cloud: np.ndarray, point: np.ndarray, *, spread: np.ndarray
+) -> tuple[float, float]:
+    """How far ``point[column]`` is from ``cloud[sim, column]``, all finite.
+
+    ``spread[column]`` above 0 is the unit of each column. Returns the neighbour distance over the
+    ``JOINT_QUANTILE`` of the simulations' own (above 1: unlike any simulation) and the p-value.
+    """
+    from scipy.spatial import KDTree
+
+    centre = np.median(cloud, axis=0)
+    cloud = np.clip((cloud - centre) / spread, -_CLIP, _CLIP)
+    point = np.clip((point - centre) / spread, -_CLIP, _CLIP)
+    eigenvalues, axes = np.linalg.eigh(np.atleast_2d(np.cov(cloud, rowvar=False)))
+    floor = _SMALLEST_EIGENVALUE * eigenvalues[-1]
+    whiten = axes / np.sqrt(np.maximum(eigenvalues, floor))
+    cloud, point = cloud @ whiten, point @ whiten
+    tree = KDTree(cloud)
+    own = tree.query(cloud, k=NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)  # the first is itself
+    observed = float(tree.query(point, k=NEIGHBOURS)[0].mean())
+    reference = float(np.quantile(own, JOINT_QUANTILE))
+    p = float((np.sum(own >= observed) + 1) / (len(own) + 1))
+    if reference == 0:  # all simulations coincide
+        return (0.0 if observed == 0 else float("inf")), p
+    return observed / reference, p

@@ -1,0 +1,242 @@
+"""The step ``check``: is the network calibrated, is its posterior right at this recording, and is
+the recording of the kind the network knows? The verdict of the result is renewed accordingly.
+
+The calibration of a network is computed once and kept in its folder; every fit with that network
+takes it from there.
+"""
+
+__all__ = ["calibration_for_fit", "check", "network_calibration"]
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurosbi.checks import Calibration, calibrate
+from neurosbi.checks.calibration import SOURCE as CALIBRATION
+from neurosbi.checks.local_calibration import SOURCE as LOCAL
+from neurosbi.checks.misspecification import SOURCE as MISSPECIFICATION
+from neurosbi.contract import Simulator
+from neurosbi.errors import BadInputError, MissingResourceError
+from neurosbi.progress import say
+from neurosbi.registry import simulator as make_simulator
+from neurosbi.steps.judging import judge_again
+from neurosbi.steps.recording_checks import check_locally, check_misspecification, protocol_of
+from neurosbi.steps.results import Result, open_result, write_result
+from neurosbi.store.calibrations import read_calibration, write_calibration
+from neurosbi.store.networks import is_network
+
+if TYPE_CHECKING:
+    from neurosbi.inference.network import Network
+
+SIMULATIONS, DRAWS = 2_000, 199
+_ROUND = "round"  # in the card of a network that was refined for one recording
+# what a fit spends on a network that has no calibration yet: seconds, if the simulator is fast
+FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
+
+
+def check(
+    target: "str | Path | Result | Network",
+    *,
+    simulator: Simulator | None = None,
+    simulations: int = SIMULATIONS,
+    draws: int = DRAWS,
+    time_limit: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> Result | Calibration:
+    """Check a result, or a network by itself.
+
+    ``target`` is a `Result` or its folder: then the calibration of its network, the posterior at
+    the recording (L-C2ST) and misspecification are tested, the verdict is renewed, and the result
+    (its folder too, if it has one) is replaced by one that holds all this. Or it is a `Network`
+    or its folder: then its calibration is tested, and kept in the folder.
+
+    ``simulator`` is needed where the network's own is no installed one; without any, a result is
+    checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
+    test the calibration. ``time_limit`` (seconds) is shared by the tests; what was done by then
+    is used. ``threads`` simulate, ``device`` draws.
+
+    Raises `BadInputError`, `FitError` or `MissingResourceError`.
+    """
+    from neurosbi.steps.train import open_network
+    from neurosbi.training import resolve_device
+
+    where = resolve_device(device)
+    given: Any = Path(target) if isinstance(target, (str, Path)) else target
+    options = {
+        "simulations": simulations,
+        "draws": draws,
+        "seed": seed,
+        "threads": threads,
+        "progress": progress,
+    }
+    if isinstance(given, Path) and is_network(given):
+        network = open_network(given).to(where)
+        made = simulator or _simulator_of(network)
+        return network_calibration(network, made, given, time_limit=time_limit, **options)
+    if not isinstance(given, (Path, Result)):
+        made = simulator or _simulator_of(given)
+        return network_calibration(given.to(where), made, None, time_limit=time_limit, **options)
+    result = open_result(given) if isinstance(given, Path) else given
+    network = result.trained_network().to(where)
+    if result.config.get("network") not in (None, network.card.get("config_hash")):
+        raise BadInputError(
+            f"the network at {result.network_folder} is not the one of this result any more; run "
+            "the fit again"
+        )
+    return _check_result(result, network, simulator, time_limit, options)
+
+
+def network_calibration(
+    network: "Network",
+    simulator: Simulator,
+    folder: Path | None,
+    *,
+    simulations: int,
+    draws: int,
+    seed: int = 0,
+    time_limit: float | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Calibration:
+    """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
+
+    One with other numbers is replaced. Raises what `neurosbi.checks.calibrate` raises.
+    """
+    _check_serves_all(network)
+    kept = _kept(network, folder)
+    asked = (simulations, draws, seed)
+    if kept is not None and not kept.stopped and (kept.wanted, kept.draws, kept.seed) == asked:
+        return kept
+    calibration = calibrate(
+        network,
+        simulator,
+        simulations=simulations,
+        draws=draws,
+        seed=seed,
+        time_limit=time_limit,
+        threads=threads,
+        progress=progress,
+    )
+    if folder is not None and is_network(folder):
+        try:
+            write_calibration(folder, network.card, calibration.to_dataset())
+        except (OSError, MissingResourceError):
+            say(f"{folder} cannot be written: its calibration is not kept", show=progress)
+    return calibration
+
+
+def calibration_for_fit(
+    network: "Network",
+    simulator: Simulator,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Calibration | None:
+    """Any calibration that is kept in the network's ``folder``; where there is none, a quick one.
+
+    None, with a word on stderr, if the simulator is too slow even for that.
+    """
+    kept = _kept(network, folder)
+    if kept is not None:
+        return kept
+    try:
+        return network_calibration(
+            network,
+            simulator,
+            folder,
+            simulations=FIT_SIMULATIONS,
+            draws=FIT_DRAWS,
+            time_limit=FIT_LIMIT,
+            threads=threads,
+            progress=progress,
+        )
+    except BadInputError as error:
+        say(f"the calibration of the network is not tested: {error}", show=progress)
+        return None
+
+
+def _kept(network: "Network", folder: Path | None) -> Calibration | None:
+    values = None if folder is None else read_calibration(folder, network.card)
+    if values is None:
+        return None
+    try:
+        calibration = Calibration.from_dataset(values)
+    except (KeyError, ValueError):
+        return None
+    mine = tuple(p.name for p in network.parameters)
+    return calibration if calibration.parameters == mine else None
+
+
+def _check_result(
+    result: Result,
+    network: "Network",
+    simulator: Simulator | None,
+    time_limit: float | None,
+    options: dict[str, Any],
+) -> Result:
+    show, share = options["progress"], None if time_limit is None else time_limit / 2
+    seconds = dict(result.stored.seconds)
+    diagnostics = dict(result.stored.diagnostics)
+    reasons, sources = [], []
+    began = time.monotonic()
+    try:
+        _check_serves_all(network)
+        made = simulator or _simulator_of(network)
+    except BadInputError as error:
+        say(f"the calibration of the network is not tested: {error}", show=show)
+    else:
+        folder = result.network_folder
+        calibration = network_calibration(network, made, folder, time_limit=share, **options)
+        seconds["calibration"] = round(calibration.seconds, 3)
+        diagnostics["calibration"] = calibration.to_dataset()
+        reasons += calibration.reasons
+        sources.append(CALIBRATION)
+    if time_limit is not None:
+        share = max(time_limit - (time.monotonic() - began), share or 0.0)
+    began = time.monotonic()
+    protocol = protocol_of(network, result.stored)
+    unlike = check_misspecification(network, protocol)
+    diagnostics["misspecification"] = unlike.to_dataset()
+    reasons += unlike.reasons
+    if _ROUND not in network.card:  # simulations of the whole prior say nothing of a part of it
+        local = check_locally(
+            network, protocol, seed=options["seed"], time_limit=share, progress=show
+        )
+        diagnostics["local_calibration"] = local.to_dataset()
+        reasons += local.reasons
+    seconds["checks at the recording"] = round(time.monotonic() - began, 3)
+    stored = replace(result.stored, diagnostics=diagnostics, seconds=seconds)
+    checked = judge_again(
+        replace(result, stored=stored), reasons, sources=[*sources, LOCAL, MISSPECIFICATION]
+    )
+    if result.folder is not None:
+        write_result(checked, result.folder, existing="overwrite")
+    return checked
+
+
+def _check_serves_all(network: "Network") -> None:
+    if _ROUND in network.card:
+        raise BadInputError(
+            "this network was refined for one recording, so that its calibration over all "
+            "recordings means nothing; check the network of its first round"
+        )
+
+
+def _simulator_of(network: "Network") -> Simulator:
+    """The installed simulator that the network was trained on."""
+    config = network.card["simulator"]
+    name = str(config.get("simulator"))
+    try:
+        made = make_simulator(name, features=config.get("features"), **config.get("settings", {}))
+        network.check_simulator(made)
+    except (BadInputError, TypeError) as error:
+        raise BadInputError(
+            f"the simulator {name} of this network is not there as it was ({error}); give it in "
+            "Python: neurosbi.check(..., simulator=...)"
+        ) from error
+    return made

@@ -1,0 +1,225 @@
+"""Calibration against exact posteriors, other programs, and posteriors spoiled on purpose."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from exact_networks import exact_network
+from memory_simulations import MemorySimulations
+from ohmic_cell import SETS, OhmicCell
+from sbi.diagnostics.sbc import check_uniformity_frequentist
+from sbi.diagnostics.tarp import _run_tarp
+from scipy.stats import kstest
+from slow_toys import HalfDefined, SlowMembrane
+from toys import LinearGaussian
+
+from neurosbi.checks import Calibration, calibrate
+from neurosbi.checks.calibration import ALPHA
+from neurosbi.errors import BadInputError, FitError
+from neurosbi.inference import method_config, train_method
+from neurosbi.inference.pairs import family_pairs, recorded_pairs
+from neurosbi.inference.ranks import rank_pairs, unconstrained
+from neurosbi.seeds import derive_seed
+
+SIMULATOR = LinearGaussian()
+
+
+def checked(n=400, seed=0, draws=99, **spoiling):
+    return calibrate(
+        exact_network(**spoiling),
+        SIMULATOR,
+        simulations=n,
+        draws=draws,
+        seed=seed,
+        progress=False,
+    )
+
+
+def worst(calibration):
+    levels = [r.level for r in calibration.reasons]
+    return max(levels, key=("trust", "caution", "do not use").index)
+
+
+def from_normal(n, *, shift=0.0, width=1.0, draws=99, seed=0, dim=2):
+    """The ranks of a Gaussian truth within a Gaussian posterior, without any network."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=(n, dim))
+    posterior = shift + width * rng.normal(size=(draws, n, dim))
+    far = np.sum((posterior - shift) ** 2, axis=-1) < np.sum((truth - shift) ** 2, axis=-1)
+    ranks = (posterior < truth).sum(0)
+    return Calibration(("a", "b")[:dim], draws, ranks, far.sum(0), far.sum(0), n, seed)
+
+
+def test_exact_posteriors_have_uniform_ranks():
+    calibration = checked(1000)
+    for ranks in (*calibration.theta.T, calibration.density, calibration.ball):
+        assert kstest((ranks + 0.5) / 100, "uniform").pvalue > 1e-3
+    assert worst(calibration) == "trust"
+    assert "calibrated" in calibration.reasons[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("spoiling", "level"),
+    [
+        ({"width": 0.6}, "do not use"),
+        ({"width": 1.6}, "caution"),
+        ({"shift": 0.12}, "caution"),
+        ({"shift": 0.8}, "do not use"),
+    ],
+)
+def test_spoiled_posteriors_are_caught(spoiling, level):
+    assert worst(checked(1000, **spoiling)) == level
+
+
+def test_coverage_is_that_of_a_gaussian_of_wrong_width():
+    from scipy.stats import chi2, norm
+
+    calibration = from_normal(20_000, width=0.7, draws=199)
+    inside = 1 - 2 * norm.sf(0.7 * norm.ppf(0.95))
+    assert calibration.coverage() == pytest.approx(np.full(2, inside), abs=0.012)
+    joint = chi2.cdf(0.49 * chi2.ppf(0.9, 2), 2)
+    assert calibration.joint_coverage() == pytest.approx(joint, abs=0.012)
+
+
+def test_the_level_of_the_tests_is_what_it_says():
+    """Exact posteriors are remarked on in at most ALPHA of the cases, few and many tests alike."""
+    remarks = [
+        any(r.level != "trust" for r in from_normal(300, seed=seed).reasons) for seed in range(400)
+    ]
+    assert np.mean(remarks) <= ALPHA + 3 * np.sqrt(ALPHA / 400)
+
+
+def test_many_cases_do_not_condemn_what_is_practically_exact():
+    calibration = from_normal(50_000, width=0.96, draws=19)
+    assert min(calibration.curve_error(r)[1] for r in calibration.theta.T) < ALPHA / 6  # wrong
+    assert worst(calibration) == "trust"
+
+
+def test_few_cases_say_nothing():
+    (reason,) = from_normal(50, width=0.3).reasons
+    assert reason.level == "caution"
+    assert "50 simulations only" in reason.sentence
+
+
+def test_p_values_are_those_of_sbi():
+    calibration = from_normal(500, shift=0.12, draws=999)
+    theirs = check_uniformity_frequentist(torch.as_tensor(calibration.theta), 999)
+    ours = [calibration.curve_error(r)[1] for r in calibration.theta.T]
+    assert np.log(ours) == pytest.approx(np.log(theirs.numpy()), abs=0.2)
+
+
+def test_balls_are_those_of_tarp():
+    network = exact_network(width=0.7)
+    pairs = family_pairs(network, SIMULATOR, 100, seed=3)
+    ranks = rank_pairs(network, pairs, draws=50, seed=4)
+    generator = torch.Generator().manual_seed(derive_seed(4, "ranks of block 0"))
+    theta = network.estimator.draw(50, pairs.condition, generator=generator)
+    point = torch.rand((100, 3), generator=generator, dtype=torch.float64)
+    box = (theta + 3) / 6  # the quantiles of a uniform prior
+    ecp, level = _run_tarp(box, torch.as_tensor((pairs.theta + 3) / 6), point, num_bins=7)
+    counts = np.histogram(ranks.ball / 50, level.numpy())[0]
+    assert ecp.numpy()[1:] == pytest.approx(np.cumsum(counts) / 100, abs=1e-6)
+
+
+def test_the_first_cases_do_not_depend_on_how_many_follow():
+    few, many = checked(200, seed=5), checked(300, seed=5)
+    for name in ("theta", "density", "ball"):
+        np.testing.assert_array_equal(getattr(many, name)[:200], getattr(few, name))
+
+
+def test_undefined_features_and_failed_simulations():
+    simulator = HalfDefined()
+    config = method_config("npe", epochs=2, transforms=1, hidden=(8,))
+    network = train_method(
+        "npe", MemorySimulations(simulator, 1000), config, seed=0, device="cpu", progress=False
+    )
+    calibration = calibrate(network, simulator, simulations=200, draws=19, progress=False)
+    assert 120 < calibration.n < 195  # a sixth of the simulations fails
+    assert np.all((calibration.theta >= 0) & (calibration.theta <= 19))
+
+
+def test_networks_of_sets_take_sets():
+    simulator = OhmicCell()
+    simulations = MemorySimulations(simulator, 3000, seed=2, family=SETS)
+    config = method_config("npe", epochs=2, transforms=1, hidden=(8,), withheld=0.0)
+    network = train_method("npe", simulations, config, seed=0, device="cpu", progress=False)
+    pairs = family_pairs(network, simulator, 9, seed=1, start=2)
+    first = family_pairs(network, simulator, 11, seed=1)
+    np.testing.assert_array_equal(pairs.theta, first.theta[2:])
+    torch.testing.assert_close(pairs.condition, first.condition[2:])
+    sizes = pairs.condition.unflatten(1, (8, -1))[..., -1].sum(1)
+    assert sizes.tolist() == [4, 8, 1, 2, 4, 8, 1, 2, 4]
+    # the same by the way that a recording takes
+    stimuli = SETS.sample(30, seed=1).values[3:7]
+    theta = np.repeat(pairs.theta[:1], 4, axis=0)
+    from neurosbi.contract import StimulusBatch
+
+    x = simulator.simulate(
+        theta, stimulus=StimulusBatch(SETS, stimuli), seed=derive_seed(1, "noise"), start=3
+    ).x
+    torch.testing.assert_close(pairs.condition[:1], network.encode(x, stimuli))
+
+
+def test_pairs_of_a_recorded_protocol_are_what_encode_gives():
+    network = exact_network()
+    theta = SIMULATOR.sample_prior(5, seed=1)
+    batch = SIMULATOR.simulate(theta, seed=1)
+    pairs = recorded_pairs(
+        network, theta, [batch], stimuli=np.empty((1, 0)), given=np.ones((1, 4), dtype=bool)
+    )
+    torch.testing.assert_close(pairs.condition, network.encode(batch.x))
+    z = unconstrained(network, np.zeros((1, 3)))
+    assert z == pytest.approx(np.zeros((1, 3)), abs=1e-12)
+
+
+def slow_network():
+    config = method_config("npe", epochs=1, transforms=1, hidden=(8,))
+    simulations = MemorySimulations(SlowMembrane(), 200, family=SlowMembrane().stimulus_family)
+    return train_method("npe", simulations, config, seed=0, device="cpu", progress=False)
+
+
+def test_a_time_limit_keeps_what_is_done(monkeypatch):
+    clock = iter(np.arange(0.0, 100.0, 1.0))  # every look at the clock is a second later
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    calibration = calibrate(
+        slow_network(), SlowMembrane(), simulations=500, draws=19, time_limit=2.5, progress=False
+    )
+    assert calibration.stopped
+    assert 100 < calibration.n < 500
+    assert f"allowed {calibration.n} of 500" in calibration.sentence
+
+
+def test_bad_input_is_a_sentence():
+    network = exact_network()
+    with pytest.raises(BadInputError, match="too short for one batch"):
+        calibrate(network, SIMULATOR, simulations=200, time_limit=1e-9, progress=False)
+    with pytest.raises(BadInputError, match="above 0"):
+        calibrate(network, SIMULATOR, time_limit=0.0, progress=False)
+    with pytest.raises(BadInputError, match="19 draws"):
+        calibrate(network, SIMULATOR, draws=5, progress=False)
+    with pytest.raises(BadInputError, match="trained on linear-gaussian"):
+        calibrate(network, SlowMembrane(), progress=False)
+
+
+def test_nothing_but_failures():
+    class Fails(LinearGaussian):
+        def simulate(self, theta, **keywords):
+            batch = super().simulate(theta, **keywords)
+            batch.status[:] = 3
+            return batch
+
+    with pytest.raises(FitError, match="none of 100"):
+        calibrate(exact_network(), Fails(), simulations=100, progress=False)
+
+
+def test_it_survives_json():
+    import xarray as xr
+
+    calibration = checked(100)
+    text = json.dumps(calibration.to_dataset().to_dict(data="list"), allow_nan=False)
+    back = Calibration.from_dataset(xr.Dataset.from_dict(json.loads(text)))
+    np.testing.assert_array_equal(back.theta, calibration.theta)
+    assert back.parameters == calibration.parameters
+    assert [r.sentence for r in back.reasons] == [r.sentence for r in calibration.reasons]
