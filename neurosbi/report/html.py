@@ -64,6 +64,8 @@ def render_report(
         gain=_gain_rows(findings),
         sweep_unit=unit_text(stored.sweeps.unit) if stored.sweeps else "",
         gain_text=findings.gain_sentence,
+        rounds=_round_rows(findings),
+        rounds_text=findings.rounds_sentence,
         configuration=_configuration(findings),
         papers=stored.simulator.get("papers") or (),
         version=stored.versions.get("neurosbi", ""),
@@ -220,6 +222,22 @@ def _gain_rows(findings: Findings) -> list[dict[str, Any]]:
             "distance": _two_digits(row["distance"]),
         }
         for row in gain_table(sweeps.gain).to_dict("records")
+    ]
+
+
+def _round_rows(findings: Findings) -> list[dict[str, Any]]:
+    if findings.rounds_table is None:
+        return []
+    return [
+        {
+            "round": row["round"],
+            "simulations": f"{row['simulations']:,}" if row["simulations"] else "",
+            "used": f"{row['used']:,}" if row["used"] else "",
+            "prior_share": f"{100 * row['prior_share']:.2g} %",
+            "distance": f"{row['distance']:.3f}" if np.isfinite(row["distance"]) else "",
+            "answer": "the result" if row["answer"] else "",
+        }
+        for row in findings.rounds_table.to_dict("records")
     ]
 
 

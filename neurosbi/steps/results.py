@@ -172,6 +172,7 @@ def assemble_result(
     further: Iterable[Reason] = (),
     true_theta: np.ndarray | None = None,
     sweeps: SweepResults | None = None,
+    rounds: Mapping[str, np.ndarray] | None = None,
 ) -> Result:
     """Checks, verdict and arrays of one fit, together.
 
@@ -181,7 +182,8 @@ def assemble_result(
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
     posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps``
-    are all sweeps of a fit to several, ``observation`` the first of them.
+    are all sweeps of a fit to several, ``observation`` the first of them; ``rounds`` are columns
+    [round] of a refinement.
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -245,6 +247,7 @@ def assemble_result(
         seconds=dict(seconds or {}),
         true_theta=true_theta,
         sweeps=sweeps,
+        rounds=rounds,
     )
     return Result(stored, predictive, prior_predictive, verdict)
 

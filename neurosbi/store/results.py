@@ -6,7 +6,8 @@ and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw); ``obse
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
 simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
 traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
-several sweeps were fitted together (see `sweep_results`). What is not an array (configuration,
+several sweeps were fitted together (see `sweep_results`); ``rounds`` (round) where the posterior
+was refined. What is not an array (configuration,
 seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
 ``checks`` (feature) holds the numbers of the checks for readers in other languages.
 
@@ -51,7 +52,8 @@ class StoredResult:
     ``traces`` (dims sim, time; ``v`` mV, time in ms) their first few or None. ``history`` maps
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
-    all sweeps of a fit to several; ``observation`` is then the one that figures show.
+    all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
+    are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
     """
 
     parameters: tuple[Parameter, ...]
@@ -75,6 +77,7 @@ class StoredResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     true_theta: np.ndarray | None = None
     sweeps: SweepResults | None = None
+    rounds: Mapping[str, np.ndarray] | None = None
 
 
 def result_tree(
@@ -102,6 +105,12 @@ def result_tree(
     if result.sweeps is not None:
         names = tuple(p.name for p in result.parameters)
         groups |= sweep_groups(result.sweeps, _feature_coordinate(result.features), names)
+    if result.rounds:
+        n = len(next(iter(result.rounds.values())))
+        groups["/rounds"] = xr.Dataset(
+            {name: ("round", np.asarray(v)) for name, v in result.rounds.items()},
+            coords={"round": np.arange(1, n + 1)},
+        )
     if result.history:
         groups["/training"] = xr.Dataset(
             {
@@ -345,6 +354,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         seed=int(tree.attrs["seed"]),
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
         sweeps=sweep_results(groups),
+        rounds=_rounds(groups.get("rounds")),
         **extra,
     )
 
@@ -369,6 +379,10 @@ def _observation(observed: xr.Dataset, constant: xr.Dataset) -> Observation:
         x=observed["x"].values,
         notes=tuple(json.loads(observed.attrs["notes"])),
     )
+
+
+def _rounds(group: xr.Dataset | None) -> dict[str, np.ndarray] | None:
+    return None if group is None else {str(k): v.values for k, v in group.data_vars.items()}
 
 
 def _traces(predictive: xr.Dataset) -> xr.Dataset | None:
