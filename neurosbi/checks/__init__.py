@@ -1,5 +1,6 @@
 """Whether a posterior can be trusted: predictive checks and the verdict made of them."""
 
+from neurosbi.checks.importance import judge_importance
 from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
 from neurosbi.checks.selection import producible_features
@@ -16,6 +17,7 @@ __all__ = [
     "compare_predictive",
     "feature_spread",
     "judge",
+    "judge_importance",
     "judge_sweeps",
     "mean_distance",
     "predictive_check",

@@ -10,8 +10,13 @@ from neurosbi.inference.importance import UNRELIABLE_K, ImportanceSamples
 _HOPELESS_K = 1.0  # the mean of the weights is infinite: no number of draws helps
 
 
-def judge_importance(samples: ImportanceSamples) -> Iterator[Reason]:
-    """A reason against the posterior where the weights of its draws have a heavy tail."""
+def judge_importance(samples: ImportanceSamples | None) -> Iterator[Reason]:
+    """A reason against the posterior where the weights of its draws have a heavy tail.
+
+    None (no likelihood, so no weights) gives none.
+    """
+    if samples is None:
+        return
     k = samples.pareto_k
     if k > UNRELIABLE_K:
         yield Reason(

@@ -68,6 +68,17 @@ class ImportanceSamples:
         """Whether averages under the weights can be trusted (Pareto k at most 0.7)."""
         return self.pareto_k <= UNRELIABLE_K
 
+    def columns(self) -> dict[str, np.ndarray | float]:
+        """What is kept of it with a result: arrays [sim] and numbers."""
+        return {
+            "weight": self.weights,
+            "log_likelihood": self.log_likelihood,
+            "log_evidence": self.log_evidence,
+            "log_evidence_error": self.log_evidence_error,
+            "pareto_k": self.pareto_k,
+            "efficiency": self.efficiency,
+        }
+
     def resample(self, n: int, *, seed: int) -> np.ndarray:
         """``n`` draws [n, theta] with replacement, in proportion to the weights."""
         u = uniform_rows(n, 1, seed=seed, purpose="importance resampling")[:, 0]

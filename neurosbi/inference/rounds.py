@@ -18,126 +18,26 @@ References:
     simulations inside the newest region, with nested regions, and stop by the predictive distance.
 """
 
-__all__ = ["Pool", "Refinement", "Round", "RoundShelf", "Target", "refine"]
+__all__ = ["Refinement", "Round", "RoundShelf", "refine"]
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from neurosbi.contract import (
-    Feature,
-    FixedStimulus,
-    Parameter,
-    Stimulus,
-    StimulusFamily,
-    sample_box,
-)
+from neurosbi.contract import sample_box
 from neurosbi.errors import BadInputError
 from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.methods import method_config, train_method
 from neurosbi.inference.network import Network, Posterior
+from neurosbi.inference.target import Pool, Target
 from neurosbi.inference.truncated import EPSILON, TruncatedPrior
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
+from neurosbi.training import resolve_device
 from neurosbi.training.checkpoint import UnusableCheckpointError
-
-SimulateRows = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-
-_NO_STIMULUS = FixedStimulus(Stimulus.step(amplitude=0.0, onset=0.0, duration=1.0))
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """One observation, and how to simulate what could have been observed instead.
-
-    ``simulate_rows(theta[draw, theta], start) -> (x[row, feature], valid[row])`` with one row for
-    each draw and sweep, sweeps fastest; ``start`` is the number of the first draw among all.
-    ``x_o[feature]``, or ``x_o[sweep, feature]`` with ``stimulus[sweep, parameter]`` where
-    ``family`` is one of sets of sweeps. Features that are NaN in ``x_o`` and False in ``given``
-    are hidden from the networks.
-    """
-
-    parameters: tuple[Parameter, ...]
-    features: tuple[Feature, ...]
-    x_o: np.ndarray
-    simulate_rows: SimulateRows
-    family: StimulusFamily = _NO_STIMULUS
-    stimulus: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
-    given: np.ndarray | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of_function(
-        cls,
-        simulate: Callable[[np.ndarray, np.random.Generator], np.ndarray],
-        parameters: Sequence[Parameter],
-        x_o: np.ndarray,
-        *,
-        seed: int = 0,
-    ) -> "Target":
-        """The target of a plain function ``simulate(theta[sim, theta], rng) -> x[sim, column]``."""
-
-        def simulate_rows(theta: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-            rng = np.random.default_rng(derive_seed(seed, f"simulations from {start}"))
-            x = np.asarray(simulate(theta, rng), dtype=np.float64)
-            return x, np.isfinite(x).any(axis=1)
-
-        features = tuple(Feature(f"x{i}", "1") for i in range(np.size(x_o)))
-        return cls(tuple(parameters), features, np.ravel(x_o).astype(float), simulate_rows)
-
-    def posterior(self, network: Network) -> Posterior:
-        """What a network trained for this target says of it."""
-        stimulus = self.stimulus if self.family.parameters else None
-        return network.posterior(self._hidden(self.x_o), stimulus)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of simulations for each draw of the parameters."""
-        return len(self.stimulus)
-
-    def simulations(self, pool: "Pool", *, seed: int) -> ArraySimulations:
-        """The pool as training data."""
-        n = len(pool.theta)
-        shape = (n, *self.x_o.shape)
-        return ArraySimulations(
-            theta=np.repeat(pool.theta, self.n_rows, axis=0),
-            x=self._hidden(pool.x.reshape(shape)).reshape(pool.x.shape),
-            valid=pool.valid,
-            stimulus=np.tile(self.stimulus, (n, 1)),
-            parameters=self.parameters,
-            features=self.features,
-            family=self.family,
-            simulator_config=self.config,
-            seed=seed,
-        )
-
-    def _hidden(self, x: np.ndarray) -> np.ndarray:
-        return x if self.given is None else np.where(self.given, x, np.nan)
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Draws ``theta[draw, theta]`` and their simulations ``x[row, feature]``, ``valid[row]``."""
-
-    theta: np.ndarray
-    x: np.ndarray
-    valid: np.ndarray
-
-    def with_rows(self, other: "Pool") -> "Pool":
-        """Both together."""
-        mine, its = vars(self), vars(other)
-        return Pool(**{name: np.concatenate([mine[name], its[name]]) for name in mine})
-
-    def only(self, kept: np.ndarray) -> "Pool":
-        """The draws ``kept`` [draw]."""
-        if not len(kept):
-            return self
-        rows = np.repeat(kept, len(self.x) // len(self.theta))
-        return Pool(self.theta[kept], self.x[rows], self.valid[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +53,12 @@ class Round:
     prior_mass: float
     proposal: str
     distance: float
-    network: Network
     posterior: Posterior
+
+    @property
+    def network(self) -> Network:
+        """The network that the posterior is of."""
+        return self.posterior.network
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,45 +131,39 @@ def refine(
     done: list[Round] = []
     pool: Pool | None = None
     region = TruncatedPrior(target.parameters)
-    for number in range(1, rounds + 1):
+    for number, n in enumerate(counts, start=1):
         if number == 1 and first is not None:
-            done.append(_judged(1, 0, 0, 1.0, "prior", first.network, first, distance))
+            done.append(_judged(first, 1, _Facts(0, 0, 1.0, "prior"), distance))
             _tell(done[-1], rounds, show=progress)
             continue
-        round_seed = derive_seed(seed, f"round {number}")
+        own_seed = derive_seed(seed, f"round {number}")
         if done:
-            region = region.narrowed(done[-1].posterior, epsilon=epsilon, seed=round_seed)
+            region = region.narrowed(done[-1].posterior, epsilon=epsilon, seed=own_seed)
             pool = None if pool is None else pool.only(region.contains(pool.theta))
         kept = shelf.load(number) if shelf is not None else None
-        if kept is None:
-            new, facts = _simulated(
-                target, region, counts, number, round_seed, time_limit, progress
-            )
+        if kept is not None:
+            network, new = kept
+            pool = new if pool is None else pool.with_rows(new)
         else:
-            new, facts = kept[1], kept[0].card["round"]
-        pool = new if pool is None else pool.with_rows(new)
-        if kept is None:
-            data = target.simulations(pool, seed=round_seed)
-            checkpoint = shelf.checkpoint(number) if shelf is not None else None
-            network = _trained(method, data, config, round_seed, device, checkpoint, progress)
-            network.card["round"] = facts | {"number": number, "used": len(pool.theta)}
+            theta, facts = _draws(region, n, own_seed, time_limit, progress)
+            new = Pool(theta, *target.simulate_rows(theta, sum(counts[: number - 1])))
+            pool = new if pool is None else pool.with_rows(new)
+            network = _trained(
+                method,
+                target.simulations(pool, seed=own_seed),
+                config,
+                checkpoint=shelf.checkpoint(number) if shelf is not None else None,
+                seed=own_seed,
+                device=device,
+                progress=progress,
+            )
+            facts = replace(facts, used=len(pool.theta))
+            network.card["round"] = {"number": number, **asdict(facts)}
             if shelf is not None:
                 shelf.save(number, network, new)
-        else:
-            network = kept[0].to(device) if device != "auto" else kept[0]
-        facts = network.card["round"]
-        done.append(
-            _judged(
-                number,
-                len(new.theta),
-                facts["used"],
-                facts["prior_mass"],
-                facts["proposal"],
-                network,
-                target.posterior(network),
-                distance,
-            )
-        )
+        network = network.to(resolve_device(device))
+        facts = _Facts(**{k: v for k, v in network.card["round"].items() if k != "number"})
+        done.append(_judged(target.posterior(network), number, facts, distance))
         _tell(done[-1], rounds, show=progress)
         if distance is not None and len(done) > 1 and not _fell(done):
             break
@@ -273,6 +171,16 @@ def refine(
     if distance is not None:
         best = int(np.argmin([r.distance if np.isfinite(r.distance) else np.inf for r in done]))
     return Refinement(tuple(done), best)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a network's card says of its round; see `Round`."""
+
+    simulated: int
+    used: int
+    prior_mass: float
+    proposal: str
 
 
 def _counts(rounds: int, simulations: int | Sequence[int]) -> list[int]:
@@ -290,40 +198,29 @@ def _config(method: str, options: Mapping[str, Any]) -> Any:
     """The method's configuration; every network sees all features of its one observation."""
     config = method_config(method, **options)
     if hasattr(config, "withheld"):
-        config = dataclasses.replace(config, withheld=0.0)
+        config = replace(config, withheld=0.0)
     return config
 
 
-def _simulated(
-    target: Target,
-    region: TruncatedPrior,
-    counts: Sequence[int],
-    number: int,
-    seed: int,
-    time_limit: float,
-    progress: bool,
-) -> tuple[Pool, dict[str, Any]]:
-    """New draws of the region with their simulations, and what to note about them."""
-    n = counts[number - 1]
-    if region.regions:
-        draws = region.sample(n, seed=seed, time_limit=time_limit, progress=progress)
-        theta, mass, proposal = draws.theta, draws.prior_mass, draws.proposal
-    else:
-        theta, mass, proposal = sample_box(target.parameters, n, seed=seed), 1.0, "prior"
-    x, valid = target.simulate_rows(theta, sum(counts[: number - 1]))
-    return Pool(theta, x, np.asarray(valid, dtype=bool)), {"prior_mass": mass, "proposal": proposal}
+def _draws(
+    region: TruncatedPrior, n: int, seed: int, time_limit: float, progress: bool
+) -> tuple[np.ndarray, _Facts]:
+    """``n`` new draws of the region [draw, theta], and what to note about them."""
+    if not region.regions:
+        return sample_box(region.parameters, n, seed=seed), _Facts(n, n, 1.0, "prior")
+    draws = region.sample(n, seed=seed, time_limit=time_limit, progress=progress)
+    return draws.theta, _Facts(n, n, draws.prior_mass, draws.proposal)
 
 
 def _trained(
     method: str,
     data: ArraySimulations,
     config: Any,
-    seed: int,
-    device: str,
+    *,
     checkpoint: Path | None,
-    progress: bool,
+    **how: Any,
 ) -> Network:
-    how: dict[str, Any] = {"seed": seed, "device": device, "progress": progress}
+    """The network of a round; a checkpoint that cannot be used is thrown away."""
     try:
         return train_method(method, data, config, checkpoint=checkpoint, **how)
     except UnusableCheckpointError:
@@ -334,17 +231,13 @@ def _trained(
 
 
 def _judged(
-    number: int,
-    simulated: int,
-    used: int,
-    prior_mass: float,
-    proposal: str,
-    network: Network,
     posterior: Posterior,
+    number: int,
+    facts: _Facts,
     distance: Callable[[Posterior], float] | None,
 ) -> Round:
     value = float("nan") if distance is None else float(distance(posterior))
-    return Round(number, simulated, used, prior_mass, proposal, value, network, posterior)
+    return Round(number, **asdict(facts), distance=value, posterior=posterior)
 
 
 def _fell(done: Sequence[Round]) -> bool:

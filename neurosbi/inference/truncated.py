@@ -9,7 +9,7 @@ the very posterior p(theta | x_o), up to the epsilon cut off, without any correc
 Regions are nested: a new one lies within those before it.
 
 Draws are exact. In the space z where the prior is N(0, I) (see `neurosbi.priors`), a box along the
-parameters or along the principal axes of q holds its draws with a margin; the region is taken
+parameters or along the principal axes of q holds its draws in A with a margin; the region is taken
 within that box, where the prior is a product of truncated normals, sampled by inversion. What lies
 outside A is rejected. Where that would reject too much, q itself is the proposal and a draw is kept
 with probability exp(tau) p / q, which is at most 1 on A.
@@ -116,8 +116,9 @@ class TruncatedPrior:
                 f"only {len(ratio)} of {draws} posterior samples lie in the region of the rounds "
                 "before; simulate more in each round, or use fewer rounds"
             )
-        threshold = float(np.partition(ratio, int(epsilon * len(ratio)))[int(epsilon * len(ratio))])
-        axes, low, high = _smallest_box(self._unconstrained(theta))
+        place = int(epsilon * len(ratio))
+        threshold = float(np.partition(ratio, place)[place])
+        axes, low, high = _smallest_box(self._unconstrained(theta[ratio >= threshold]))
         kept = float(np.mean(np.exp(threshold - np.maximum(ratio, threshold))))
         region = _Region(posterior, threshold, axes, low, high, kept)
         return TruncatedPrior(self.parameters, (*self.regions, region))

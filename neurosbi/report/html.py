@@ -115,10 +115,20 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         if stored.config.get(key) is not None
     ]
     facts.append(("seed", str(stored.seed)))
+    if stored.importance is not None:
+        facts.append(("importance sampling", _importance_text(stored.importance)))
     if stored.seconds:
         times = ", ".join(f"{k} {v:.3g} s" for k, v in stored.seconds.items() if v is not None)
         facts.append(("time taken", times))
     return [(name, value) for name, value in facts if value]
+
+
+def _importance_text(values: Mapping[str, Any]) -> str:
+    return (
+        f"efficiency {100 * values['efficiency']:.1f} %, log-evidence "
+        f"{values['log_evidence']:.2f} ± {values['log_evidence_error']:.2g} nats, Pareto k "
+        f"{values['pareto_k']:.2f}"
+    )
 
 
 def _fact(key: str, value: Any) -> tuple[str, str]:

@@ -424,6 +424,7 @@ def _infer(
     ``net`` is the network that serves every recording, ``posterior`` its word or that of the rounds.
     """
     from neurosbi.checks import predictive_check
+    from neurosbi.steps.likelihood import weigh_draws
     from neurosbi.steps.refine import round_table
 
     simulator, observation = plan.simulator, plan.observation
@@ -431,6 +432,10 @@ def _infer(
     with timer("sampling"):
         theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
         log_prob = posterior.log_prob(theta)
+    importance = None
+    if simulator.has_likelihood:
+        with timer("likelihoods"):
+            importance = weigh_draws(plan, posterior, samples=samples, seed=seed, progress=show)
     with timer("predictive checks"):
         check = predictive_check(
             simulator,
@@ -483,6 +488,7 @@ def _infer(
         history=_columns(posterior.network.card["result"]["history"]),
         seconds=timer.seconds,
         rounds=None if refinement is None else round_table(refinement),
+        importance=importance,
     )
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from neurosbi.checks import mean_distance
 from neurosbi.contract import FixedStimulus, StimulusFamily, SweepSets
 from neurosbi.errors import BadInputError
-from neurosbi.inference.rounds import Pool, Refinement, Target, refine
+from neurosbi.inference.rounds import Refinement, refine
+from neurosbi.inference.target import Pool, Target
 from neurosbi.inference.truncated import EPSILON
 from neurosbi.progress import progress_bar, say
 from neurosbi.seeds import derive_seed
@@ -173,7 +174,7 @@ def _key(
         "simulator": plan.simulator.config(),
         "prior": [asdict(p) for p in target.parameters],
         "x_o": [None if np.isnan(v) else float(v) for v in np.ravel(target.x_o)],
-        "given": np.ravel(target.given),
+        "given": None if target.given is None else np.ravel(target.given),
         "stimuli": [o.stimulus.to_dict() for o in plan.observations],
         "epsilon": EPSILON,
         "n": n,

@@ -1,7 +1,8 @@
 """Results on disk: an xarray DataTree in ArviZ's InferenceData schema, as Zarr v3.
 
 Groups (dims): ``posterior`` and ``prior`` (chain, draw), one variable per parameter with its unit
-and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw); ``observed_data``
+and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw), and ``weight`` and
+``log_likelihood`` where the simulator has a likelihood; ``observed_data``
 ``voltage`` (time) and ``x`` (feature); ``constant_data`` ``current`` (time);
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
 simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
@@ -54,6 +55,8 @@ class StoredResult:
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
     all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
     are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
+    ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
+    log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
     """
 
     parameters: tuple[Parameter, ...]
@@ -78,6 +81,7 @@ class StoredResult:
     true_theta: np.ndarray | None = None
     sweeps: SweepResults | None = None
     rounds: Mapping[str, np.ndarray] | None = None
+    importance: Mapping[str, Any] | None = None
 
 
 def result_tree(
@@ -90,7 +94,7 @@ def result_tree(
     _check_names(result.parameters)
     groups = {
         "/posterior": _draws(result.parameters, result.theta),
-        "/sample_stats": _chain({"lp": ("", result.log_prob, "log posterior density")}),
+        "/sample_stats": _sample_stats(result),
         "/prior": _draws(result.parameters, result.prior_theta),
         "/posterior_predictive": _posterior_predictive(result),
         "/prior_predictive": _simulations(result.features, result.prior_x, result.prior_status),
@@ -211,6 +215,23 @@ def _draws(parameters: tuple[Parameter, ...], theta: np.ndarray) -> xr.Dataset:
 
 def _chain_coordinates(n: int) -> dict[str, Any]:
     return {"chain": np.zeros(1, dtype=np.int64), "draw": np.arange(n)}
+
+
+_WEIGHTS = {"weight": "importance weight", "log_likelihood": "log-likelihood of the recording"}
+
+
+def _sample_stats(result: StoredResult) -> xr.Dataset:
+    columns = {"lp": ("", result.log_prob, "log posterior density")}
+    importance = result.importance or {}
+    columns |= {k: ("", importance[k], text) for k, text in _WEIGHTS.items() if k in importance}
+    numbers = {k: float(v) for k, v in importance.items() if k not in _WEIGHTS}
+    return _chain(columns).assign_attrs(numbers)
+
+
+def _importance(group: xr.Dataset) -> dict[str, Any] | None:
+    if "weight" not in group:
+        return None
+    return {k: group[k].values[0] for k in _WEIGHTS} | {str(k): v for k, v in group.attrs.items()}
 
 
 def _chain(columns: Mapping[str, tuple[str, np.ndarray, str]]) -> xr.Dataset:
@@ -355,6 +376,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
         sweeps=sweep_results(groups),
         rounds=_rounds(groups.get("rounds")),
+        importance=_importance(groups["sample_stats"]),
         **extra,
     )
 
