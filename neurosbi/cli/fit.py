@@ -69,8 +69,8 @@ def fit(
     rounds: Annotated[
         int,
         typer.Option(
-            help="Refine the posterior of each recording in up to this many rounds, with as many "
-            "simulations each."
+            help="Refine the posterior of each recording in up to this many rounds. Each further "
+            "one simulates as many sweeps as -n says. [default without -n: a fifth]"
         ),
     ] = 1,
     output: Annotated[

@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from neurosbi.contract import sample_box
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.methods import method_config, train_method
 from neurosbi.inference.network import Network, Posterior
@@ -122,9 +122,10 @@ def refine(
     each. ``first`` is the posterior of the first round where there is one already (its
     simulations are then not used again). ``options`` go to the method. With ``distance`` the
     refinement stops when it no longer falls and the round with the smallest one is the answer;
-    without, the last one is. ``time_limit`` (s) is for drawing the parameters of one round.
+    without, the last one is. ``time_limit`` (s) is for drawing the parameters of one round; where
+    it does not suffice the refinement ends with the rounds that were made.
 
-    Raises `BadInputError` for fewer than one round, and what drawing and training raise.
+    Raises `BadInputError` for fewer than one round, and what training raises.
     """
     counts = _counts(rounds, simulations)
     config = _config(method, options or {})
@@ -137,15 +138,23 @@ def refine(
             _tell(done[-1], rounds, show=progress)
             continue
         own_seed = derive_seed(seed, f"round {number}")
-        if done:
-            region = region.narrowed(done[-1].posterior, epsilon=epsilon, seed=own_seed)
-            pool = None if pool is None else pool.only(region.contains(pool.theta))
         kept = shelf.load(number) if shelf is not None else None
-        if kept is not None:
-            network, new = kept
+        try:
+            if done:
+                region = region.narrowed(done[-1].posterior, epsilon=epsilon, seed=own_seed)
+            drawn = None if kept else _draws(region, n, own_seed, time_limit, progress)
+        except FitError as error:
+            if not done:
+                raise
+            say(f"round {number} cannot be made: {error}", show=progress)
+            break
+        if pool is not None:
+            pool = pool.only(region.contains(pool.theta))
+        if drawn is None:
+            network, new = kept  # type: ignore[misc]  (one of the two is there)
             pool = new if pool is None else pool.with_rows(new)
         else:
-            theta, facts = _draws(region, n, own_seed, time_limit, progress)
+            theta, facts = drawn
             new = Pool(theta, *target.simulate_rows(theta, sum(counts[: number - 1])))
             pool = new if pool is None else pool.with_rows(new)
             network = _trained(

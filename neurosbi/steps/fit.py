@@ -47,6 +47,7 @@ SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
+_ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
@@ -89,9 +90,9 @@ def fit(
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
 
-    ``rounds`` above 1 refine the posterior of this recording: each further round simulates as many
-    sweeps again, of parameters that the posterior so far allows, at the recorded stimuli, and
-    trains a network on them. It ends early when the predictive distance no longer falls; the
+    ``rounds`` above 1 refine the posterior of this recording: each further round simulates
+    ``simulations`` sweeps (None: a fifth of the default) of parameters that the posterior so far
+    allows, at the recorded stimuli, and trains a network on them. It ends early when the predictive distance no longer falls; the
     round with the smallest one is the result.
 
     ``device`` trains and samples: "auto" (a GPU where there is one), "cpu" or "cuda". ``threads``
@@ -128,14 +129,16 @@ def fit(
             junction_potential=junction_potential,
             network=given_network,
         )
+    by_default = simulations is None
     if simulations is None:
         simulations = SET_SIMULATIONS if plan.together else SIMULATIONS
     if given_network is None:
         training = {"simulations": simulations, "seed": seed, "options": options}
     else:
         training = _provenance(given_network, network)
+    in_round = round(simulations * _ROUND_SHARE) if by_default else simulations
     if rounds > 1:
-        training |= {"rounds": rounds, "round_simulations": simulations, "options": options}
+        training |= {"rounds": rounds, "round_simulations": in_round, "options": options}
     plan = replace(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
@@ -175,7 +178,7 @@ def fit(
                 prior,
                 given=given,
                 rounds=rounds,
-                simulations=simulations,
+                simulations=in_round,
                 options=options,
                 samples=samples,
                 draws=_PREDICTIVE,

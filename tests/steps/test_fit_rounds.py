@@ -166,7 +166,8 @@ def test_without_a_likelihood_there_are_no_weights(recording, tmp_path):
     assert Measured().has_likelihood
     with pytest.raises(BadInputError, match="no likelihood that can be computed"):
         sim.log_likelihood(np.zeros((1, 3)), sim.observe)
-    result = nb.fit(recording, simulator=sim, output=tmp_path / "a", progress=False, **QUICK)
+    small = QUICK | {"simulations": 200, "epochs": 1}
+    result = nb.fit(recording, simulator=sim, output=tmp_path / "a", progress=False, **small)
     assert result.stored.importance is None
     assert result.rounds_sentence == ""
     assert "weight" not in result.tree["sample_stats"]
@@ -195,18 +196,20 @@ def test_traces_of_draws_are_those_of_the_simulator():
     assert traces["R"].attrs["units"] == "MOhm"
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:sbi")
+@pytest.mark.filterwarnings("ignore:You are computing SBC checks with less")
 def test_sbi_ranks_and_arviz_accept_the_result(refined):
     from sbi.diagnostics import check_sbc, run_sbc
 
     network, sim = refined.network, Measured()
-    theta = refined.stored.theta[:40]
+    theta = refined.stored.theta[:12]
     xs = network.encode(sim.features(theta, seed=9))
     thetas = torch.as_tensor(theta, dtype=torch.float32)
     ranks, dap = run_sbc(
-        thetas, xs, refined.to_sbi(), num_posterior_samples=50, show_progress_bar=False
+        thetas, xs, refined.to_sbi(), num_posterior_samples=20, show_progress_bar=False
     )
-    assert ranks.shape == dap.shape == (40, 3)
-    assert set(check_sbc(ranks, thetas, dap, num_posterior_samples=50)) >= {"ks_pvals"}
+    assert ranks.shape == dap.shape == (12, 3)
+    assert set(check_sbc(ranks, thetas, dap, num_posterior_samples=20)) >= {"ks_pvals"}
     assert refined.to_arviz()["sample_stats"].sizes["draw"] == 300
 
 
@@ -216,4 +219,7 @@ def test_a_likelihood_that_is_zero_everywhere_is_said(recording, tmp_path):
             return np.full(len(theta), -np.inf)
 
     with pytest.raises(FitError, match="likelihood is zero or undefined"):
-        nb.fit(recording, simulator=Impossible(), output=tmp_path / "a", progress=False, **QUICK)
+        nb.fit(
+            recording, simulator=Impossible(), output=tmp_path / "a", progress=False,
+            **(QUICK | {"simulations": 200, "epochs": 1}),
+        )  # fmt: skip
