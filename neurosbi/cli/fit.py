@@ -70,7 +70,7 @@ def fit(
         int,
         typer.Option(
             help="Refine the posterior of each recording in up to this many rounds. Each further "
-            "one simulates as many sweeps as -n says. [default without -n: a fifth]"
+            "one simulates as many sweeps as -n says; without -n, a fifth of its default."
         ),
     ] = 1,
     output: Annotated[

@@ -27,7 +27,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from neurosbi.contract import sample_box
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.methods import method_config, train_method
@@ -215,8 +214,6 @@ def _draws(
     region: TruncatedPrior, n: int, seed: int, time_limit: float, progress: bool
 ) -> tuple[np.ndarray, _Facts]:
     """``n`` new draws of the region [draw, theta], and what to note about them."""
-    if not region.regions:
-        return sample_box(region.parameters, n, seed=seed), _Facts(n, n, 1.0, "prior")
     draws = region.sample(n, seed=seed, time_limit=time_limit, progress=progress)
     return draws.theta, _Facts(n, n, draws.prior_mass, draws.proposal)
 

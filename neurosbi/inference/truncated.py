@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from scipy.special import ndtr, ndtri
 
-from neurosbi.contract import Parameter
+from neurosbi.contract import Parameter, sample_box
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.progress import progress_bar
@@ -140,10 +140,8 @@ class TruncatedPrior:
     @cached_property
     def box_mass(self) -> float:
         """Prior mass of the box that candidates are drawn from."""
-        if not self.regions:
-            return 1.0
         newest = self.regions[-1]
-        return float(np.prod(ndtr(newest.high) - ndtr(newest.low)))
+        return float(np.prod(_normal_mass(newest.low, newest.high)))
 
     def sample(
         self, n: int, *, seed: int, time_limit: float = 600.0, progress: bool = False
@@ -152,13 +150,15 @@ class TruncatedPrior:
 
         Raises `FitError` when ``time_limit`` (seconds) does not suffice.
         """
+        if not self.regions:
+            return TruncatedDraws(sample_box(self.parameters, n, seed=seed), 1.0, "prior", 1.0)
         began = time.monotonic()
         kept = [self._candidates(0, seed=seed)]
         accepted, seen = len(kept[0]), _BATCH
         proposal = "prior"
         dim = len(self.parameters)
         # a draw of q costs about as much as evaluating q once for each coordinate
-        if self.regions and accepted / seen < self.regions[-1].kept / (1 + dim):
+        if accepted / seen < self.regions[-1].kept / (1 + dim):
             proposal, kept, accepted, seen = "posterior", [], 0, 0
         mass = 0.0
         title = "Drawing parameters"
@@ -190,9 +190,6 @@ class TruncatedPrior:
         """Those of the candidates ``start .. start + batch`` that lie in the region."""
         dim = len(self.parameters)
         u = uniform_rows(_BATCH, dim, seed=seed, purpose="truncated prior", start=start)
-        if not self.regions:
-            z = ndtri(np.clip(u, 2.0**-60, 1 - 2.0**-53))
-            return self._map.inverse(torch.as_tensor(z)).numpy()
         newest = self.regions[-1]
         z = _truncated_normal(u, newest.low, newest.high) @ newest.axes.T
         theta = self._map.inverse(torch.as_tensor(z)).numpy()
@@ -226,7 +223,7 @@ def _smallest_box(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         low, high = along.min(0), along.max(0)
         margin = BOX_MARGIN * (high - low)
         low, high = low - margin, high + margin
-        boxes.append((float(np.log(ndtr(high) - ndtr(low)).sum()), axes, low, high))
+        boxes.append((float(np.log(_normal_mass(low, high)).sum()), axes, low, high))
     return min(boxes, key=lambda box: box[0])[1:]
 
 
@@ -234,6 +231,12 @@ def _truncated_normal(u: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
     """N(0, 1) restricted to [low, high], by inversion from the nearer tail, which keeps digits."""
     upper = low > 0
     a, b = np.where(upper, -high, low), np.where(upper, -low, high)
-    p = ndtr(a) + u * (ndtr(b) - ndtr(a))
+    p = ndtr(a) + u * _normal_mass(low, high)
     z = np.clip(ndtri(p), a, b)
     return np.where(upper, -z, z)
+
+
+def _normal_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """P(low < N(0, 1) < high), from the nearer tail."""
+    upper = low > 0
+    return np.where(upper, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))

@@ -107,6 +107,27 @@ def test_a_region_that_fills_little_of_any_box_is_drawn_through_the_posterior():
     np.testing.assert_array_equal(prior.sample(100, seed=4).theta, draws.theta[:100])
 
 
+def test_a_posterior_at_the_edge_of_the_prior_keeps_its_digits():
+    class AtTheEdge:
+        """Exponential below the upper bound, a ten-millionth of the box wide."""
+
+        width = 2e-6
+
+        def sample(self, n, *, seed):
+            return 10 - self.width * np.random.default_rng(seed).exponential(size=(n, 1))
+
+        def log_prob(self, theta):
+            return -(10 - theta[:, 0]) / self.width - np.log(self.width)
+
+    prior = TruncatedPrior(BOX[:1]).narrowed(AtTheEdge(), epsilon=1e-2, seed=1)
+    draws = prior.sample(3000, seed=2)
+    extent = AtTheEdge.width * np.log(100)
+    below = 10 - draws.theta[:, 0]
+    assert below.max() == pytest.approx(extent, rel=0.05)
+    assert kstest(below / below.max(), "uniform").pvalue > 1e-3
+    assert draws.prior_mass == pytest.approx(extent / 20, rel=0.07)
+
+
 def test_draws_follow_from_seed_and_index_alone(monkeypatch):
     q = Normal([0.0, 0.0], np.eye(2))
     prior = TruncatedPrior(BOX).narrowed(q, seed=1)
