@@ -42,6 +42,7 @@ from neurosbi.seeds import derive_seed, uniform_rows
 EPSILON = 1e-4
 BOX_MARGIN = 0.1  # of the extent of the draws, on either side: five standard deviations and more
 _REGION_DRAWS = 20_000
+_PATIENCE = 0.1  # of the time limit, after which it is judged whether the rest can suffice
 _BATCH = 20_000  # candidates that are looked at together, and draws of q in one block
 
 
@@ -148,7 +149,7 @@ class TruncatedPrior:
     ) -> TruncatedDraws:
         """``n`` independent draws; the first ones do not depend on ``n``.
 
-        Raises `FitError` when ``time_limit`` (seconds) does not suffice.
+        Raises `FitError` when ``time_limit`` (seconds) does not suffice, early if that is plain.
         """
         if not self.regions:
             return TruncatedDraws(sample_box(self.parameters, n, seed=seed), 1.0, "prior", 1.0)
@@ -172,10 +173,13 @@ class TruncatedPrior:
                 kept.append(new)
                 bar(min(len(new), n - accepted))
                 accepted, seen = accepted + len(new), seen + _BATCH
-                if accepted < n and time.monotonic() - began > time_limit:
+                elapsed = time.monotonic() - began
+                needed = elapsed * n / max(accepted, 1)
+                hopeless = elapsed > _PATIENCE * time_limit and needed > 2 * time_limit
+                if accepted < n and (elapsed > time_limit or hopeless):
                     raise FitError(
                         f"only {accepted} of {n} parameter sets were found in the region of the "
-                        f"posterior after {time_limit:g} s ({100 * accepted / seen:.2g} % of the "
+                        f"posterior after {elapsed:.0f} s ({100 * accepted / seen:.2g} % of the "
                         f"candidates from the {proposal}); use fewer rounds or fewer simulations"
                     )
         share = accepted / seen
