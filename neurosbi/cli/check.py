@@ -23,7 +23,10 @@ _OPENINGS = {
 def check(
     target: Annotated[
         Path,
-        typer.Argument(help="A result (folder that neurosbi fit wrote) or a network (train)."),
+        typer.Argument(
+            metavar="RESULT_OR_NETWORK",
+            help="A folder that neurosbi fit wrote, or a network of neurosbi train.",
+        ),
     ],
     simulations: Annotated[
         int, typer.Option("--simulations", "-n", min=1, help="Fresh simulations to test on.")
@@ -31,7 +34,7 @@ def check(
     draws: Annotated[int, typer.Option(min=19, help="Posterior draws for each of them.")] = 199,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Seconds after which what was tested by then is used. [default: none]"),
+        typer.Option(help="Seconds after which what was tested by then is used. Default: none."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     threads: Annotated[
