@@ -36,7 +36,7 @@ class TrainingConfig:
     learning_rate: float = 1e-2
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_fraction: float = 0.05
-    weight_decay: float = 0.1
+    weight_decay: float = 0.01
     gradient_clip: float = 5.0
     ema_decay: float = 0.99
     validation_fraction: float = 0.1
