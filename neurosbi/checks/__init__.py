@@ -2,6 +2,7 @@
 
 from neurosbi.checks.calibrate import calibrate
 from neurosbi.checks.calibration import Calibration
+from neurosbi.checks.importance import judge_importance
 from neurosbi.checks.local_calibration import LocalCalibration, local_calibration
 from neurosbi.checks.misspecification import Misspecification, misspecification
 from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
@@ -24,6 +25,7 @@ __all__ = [
     "compare_predictive",
     "feature_spread",
     "judge",
+    "judge_importance",
     "judge_sweeps",
     "local_calibration",
     "mean_distance",

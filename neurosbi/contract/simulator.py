@@ -205,6 +205,22 @@ class Simulator(ABC):
         """
         raise BadInputError(f"simulator {self.name} cannot be fitted to a current-clamp sweep")
 
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether `log_likelihood` can be computed."""
+        return type(self).log_likelihood is not Simulator.log_likelihood
+
+    def log_likelihood(self, theta: np.ndarray, data: Observation) -> np.ndarray:
+        """log p(data | theta) [sim] of ``theta[sim, theta]``, for models that have one.
+
+        A fit then weighs its posterior draws by importance (see `neurosbi.inference.importance`).
+        Raises `BadInputError` for a simulator without a likelihood.
+        """
+        raise BadInputError(
+            f"simulator {self.name} has no likelihood that can be computed; infer its parameters "
+            "from simulations (neurosbi fit)"
+        )
+
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """``theta`` as contiguous float64 [sim, theta].
 

@@ -113,6 +113,9 @@ class Network:
         ``given[feature]`` False leaves a feature out of the condition, as if nobody had looked.
         Raises `BadInputError` if the network was not trained to do without features.
         """
+        if "round" in self.card and given is not None:
+            # trained for one observation, without what was left out of it (see `rounds`)
+            x_o, given = np.where(given, x_o, np.nan), None
         if given is not None and not np.all(given) and not self.card.get("withheld"):
             raise BadInputError(
                 "this network needs all its features; train it with withheld above 0 to leave "

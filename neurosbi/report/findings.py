@@ -20,6 +20,7 @@ from neurosbi.checks import (
     PriorPredictiveCheck,
     Verdict,
 )
+from neurosbi.report.rounds import rounds_sentence, rounds_table
 from neurosbi.report.summary import feature_table, parameter_table, summary_sentences
 from neurosbi.report.sweeps import gain_sentence, sweep_table
 from neurosbi.store.results import StoredResult
@@ -94,6 +95,17 @@ class Findings:
         """What more sweeps bought, in words; empty for a single sweep."""
         sweeps = self.stored.sweeps
         return "" if sweeps is None or sweeps.gain is None else gain_sentence(sweeps.gain)
+
+    @cached_property
+    def rounds_table(self) -> pd.DataFrame | None:
+        """The rounds of a refined fit; see `neurosbi.report.rounds.rounds_table`. None for one."""
+        rounds = self.stored.rounds
+        return None if rounds is None else rounds_table(rounds)
+
+    @property
+    def rounds_sentence(self) -> str:
+        """What more rounds bought, in words; empty where the posterior was not refined."""
+        return "" if self.stored.rounds is None else rounds_sentence(self.stored.rounds)
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -74,6 +74,8 @@ def render_report(
         gain_text=findings.gain_sentence,
         check_sentences=findings.check_sentences,
         checked=_checked_rows(findings),
+        rounds=_round_rows(findings),
+        rounds_text=findings.rounds_sentence,
         configuration=_configuration(findings),
         papers=stored.simulator.get("papers") or (),
         version=stored.versions.get("neurosbi", ""),
@@ -123,10 +125,20 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         if stored.config.get(key) is not None
     ]
     facts.append(("seed", str(stored.seed)))
+    if stored.importance is not None:
+        facts.append(("importance sampling", _importance_text(stored.importance)))
     if stored.seconds:
         times = ", ".join(f"{k} {v:.3g} s" for k, v in stored.seconds.items() if v is not None)
         facts.append(("time taken", times))
     return [(name, value) for name, value in facts if value]
+
+
+def _importance_text(values: Mapping[str, Any]) -> str:
+    return (
+        f"efficiency {100 * values['efficiency']:.1f} %, log-evidence "
+        f"{values['log_evidence']:.2f} ± {values['log_evidence_error']:.2g} nats, Pareto k "
+        f"{values['pareto_k']:.2f}"
+    )
 
 
 def _fact(key: str, value: Any) -> tuple[str, str]:
@@ -250,6 +262,22 @@ def _checked_rows(findings: Findings) -> list[dict[str, str]]:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %" if np.isfinite(value) else ""
+
+
+def _round_rows(findings: Findings) -> list[dict[str, Any]]:
+    if findings.rounds_table is None:
+        return []
+    return [
+        {
+            "round": row["round"],
+            "simulations": f"{row['simulations']:,}" if row["simulations"] else "",
+            "used": f"{row['used']:,}" if row["used"] else "",
+            "prior_share": f"{100 * row['prior_share']:.2g} %",
+            "distance": f"{row['distance']:.3f}" if np.isfinite(row["distance"]) else "",
+            "answer": "the result" if row["answer"] else "",
+        }
+        for row in findings.rounds_table.to_dict("records")
+    ]
 
 
 def _interval(low: float, high: float, width: float) -> str:

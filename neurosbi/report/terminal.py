@@ -70,12 +70,14 @@ def print_summary(
             if np.isfinite(d)
         ]
         console.print(escape("  " + ", ".join(items)))
-    for sentence in findings.check_sentences:
-        console.print()
-        console.print(escape(sentence))
-    if findings.gain_sentence:
-        console.print()
-        console.print(escape(findings.gain_sentence))
+    for sentence in (
+        *findings.check_sentences,
+        findings.gain_sentence,
+        findings.rounds_sentence,
+    ):
+        if sentence:
+            console.print()
+            console.print(escape(sentence))
     if folder is not None:
         console.print()
         console.print(f"Report:  {escape(str(folder / 'report.html'))}", soft_wrap=True)
@@ -119,6 +121,9 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
         else finite_data(findings.sweep_table.to_dict("records")),
         "checks": checks_json(findings),
         "gain_of_sweeps": findings.gain_sentence or None,
+        "rounds": None
+        if findings.rounds_table is None
+        else finite_data(findings.rounds_table.to_dict("records")),
         "folder": None if folder is None else str(folder),
         "seconds": dict(stored.seconds),
     }

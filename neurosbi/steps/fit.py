@@ -36,7 +36,8 @@ from neurosbi.store.atomic import check_writable
 if TYPE_CHECKING:
     from filelock import FileLock
 
-    from neurosbi.inference.network import Network
+    from neurosbi.inference.network import Network, Posterior
+    from neurosbi.inference.rounds import Refinement
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
@@ -46,6 +47,7 @@ SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
+_ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
@@ -62,6 +64,7 @@ def fit(
     area: float | None = None,
     junction_potential: float = 0.0,
     network: "str | Path | Network | None" = None,
+    rounds: int = 1,
     output: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -87,6 +90,11 @@ def fit(
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
 
+    ``rounds`` above 1 refine the posterior of this recording: each further round simulates
+    ``simulations`` sweeps (None: a fifth of the default) of parameters that the posterior so far
+    allows, at the recorded stimuli, and trains a network on them. It ends early when the predictive distance no longer falls; the
+    round with the smallest one is the result.
+
     ``device`` trains and samples: "auto" (a GPU where there is one), "cpu" or "cuda". ``threads``
     simulate (None: all cores); they do not change the result. ``seed`` determines every random
     draw: parameters, noise, weights, posterior samples. ``progress`` False: nothing on stderr.
@@ -100,12 +108,14 @@ def fit(
     """
     if (simulations is not None and simulations < 1) or samples < 100:
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
+    if rounds < 1:
+        raise BadInputError(f"a fit has at least 1 round, got rounds = {rounds}")
     from neurosbi.inference import method_config
     from neurosbi.training import resolve_device
 
     method_config(method, **options)  # what cannot work is said before any work is done
     where = resolve_device(device)
-    given_network = _given_network(network, options)
+    given_network = _given_network(network, {} if rounds > 1 else options)
     timer = _Timer()
     with timer("reading"):
         plan = plan_fit(
@@ -119,12 +129,16 @@ def fit(
             junction_potential=junction_potential,
             network=given_network,
         )
+    by_default = simulations is None
     if simulations is None:
         simulations = SET_SIMULATIONS if plan.together else SIMULATIONS
     if given_network is None:
         training = {"simulations": simulations, "seed": seed, "options": options}
     else:
         training = _provenance(given_network, network)
+    in_round = round(simulations * _ROUND_SHARE) if by_default else simulations
+    if rounds > 1:
+        training |= {"rounds": rounds, "round_simulations": in_round, "options": options}
     plan = replace(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
@@ -151,12 +165,45 @@ def fit(
             timer=timer,
         )
     net = net.to(where)
+    given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
+    posterior = _posterior(plan, net, given)
+    refinement = None
+    if rounds > 1:
+        from neurosbi.steps.refine import refine_fit
+
+        with timer("refinement"):
+            refinement = refine_fit(
+                plan,
+                posterior,
+                prior,
+                given=given,
+                rounds=rounds,
+                simulations=in_round,
+                options=options,
+                samples=samples,
+                draws=_PREDICTIVE,
+                seed=seed,
+                device=device,
+                threads=threads,
+                progress=progress,
+            )
+        posterior = refinement.posterior
     result = _infer(
-        plan, net, prior, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+        plan,
+        net,
+        posterior,
+        prior,
+        given=given,
+        refinement=refinement,
+        samples=samples,
+        seed=seed,
+        threads=threads,
+        timer=timer,
+        show=progress,
     )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
-    return replace(result, folder=folder, network=net)
+    return replace(result, folder=folder, network=posterior.network)
 
 
 def _given_network(
@@ -171,7 +218,13 @@ def _given_network(
         )
     from neurosbi.steps.train import open_network
 
-    return open_network(network) if isinstance(network, (str, Path)) else network
+    opened = open_network(network) if isinstance(network, (str, Path)) else network
+    if "round" in opened.card:
+        raise BadInputError(
+            "the network given was refined for one recording and knows no other; give the network "
+            "of its first round"
+        )
+    return opened
 
 
 def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[str, Any]:
@@ -348,33 +401,46 @@ def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
         lock.release()
 
 
+def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":
+    """What the network says of the plan's sweeps, from the features ``given[sweep, feature]``."""
+    if plan.together:
+        return condition_of(net, plan.observations, given)
+    return net.posterior(plan.observation.x, plan.observation.stimulus, given[0])
+
+
 def _infer(
     plan: Plan,
     net: "Network",
+    posterior: "Posterior",
     prior: SweepChecks,
     *,
+    given: np.ndarray,
+    refinement: "Refinement | None",
     samples: int,
     seed: int,
     threads: int | None,
     timer: "_Timer",
     show: bool,
 ) -> Result:
-    """Posterior samples, checks and the verdict."""
+    """Posterior samples, checks and the verdict.
+
+    ``net`` is the network that serves every recording, ``posterior`` its word or that of the rounds.
+    """
     from neurosbi.checks import predictive_check
     from neurosbi.steps.check import calibration_for_fit
+    from neurosbi.steps.likelihood import weigh_draws
     from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
+    from neurosbi.steps.refine import round_table
 
     simulator, observation = plan.simulator, plan.observation
     say("sampling the posterior and simulating from it", show=show)
-    given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
     with timer("sampling"):
-        posterior = (
-            condition_of(net, plan.observations, given)
-            if plan.together
-            else net.posterior(observation.x, observation.stimulus, given[0])
-        )
         theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
         log_prob = posterior.log_prob(theta)
+    importance = None
+    if simulator.has_likelihood:
+        with timer("likelihoods"):
+            importance = weigh_draws(plan, posterior, samples=samples, seed=seed, progress=show)
     with timer("predictive checks"):
         check = predictive_check(
             simulator,
@@ -438,10 +504,20 @@ def _infer(
                 if isinstance(v, (str, int, float, dict))
             },
         },
-        config={**plan.config, "network": net.card.get("config_hash")},
-        history=_columns(net.card["result"]["history"]),
+        config=_config_of(plan, posterior.network),
+        history=_columns(posterior.network.card["result"]["history"]),
         seconds=timer.seconds,
+        rounds=None if refinement is None else round_table(refinement),
+        importance=importance,
     )
+
+
+def _config_of(plan: Plan, network: "Network") -> dict[str, Any]:
+    """The plan's configuration and which network the posterior is of."""
+    config = {**plan.config, "network": network.card.get("config_hash")}
+    if "round" in network.card:
+        config.pop("network_path", None)  # that is where the first round's lies
+    return config
 
 
 def _columns(history: list[dict[str, Any]]) -> dict[str, list[Any]]:

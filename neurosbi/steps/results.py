@@ -28,9 +28,10 @@ from neurosbi.checks import (
     Reason,
     Verdict,
     compare_predictive,
+    judge_importance,
     prior_predictive_check,
 )
-from neurosbi.contract import Observation, Simulator
+from neurosbi.contract import Observation, Simulator, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.report import Findings, render_report
 from neurosbi.report.figures import figures, png
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import arviz
 
     from neurosbi.inference._sbi import DirectPosterior
+    from neurosbi.inference.importance import ImportanceSamples
     from neurosbi.inference.network import Network
 
 MANIFEST = "manifest.json"
@@ -153,6 +155,36 @@ class Result(Findings):
             )
         return open_network(path)
 
+    def simulate(
+        self,
+        n: int = 100,
+        *,
+        seed: int = 0,
+        simulator: str | Simulator | None = None,
+        stimulus: Stimulus | None = None,
+        traces: bool = False,
+        threads: int | None = None,
+    ) -> xr.Dataset:
+        """The first ``n`` posterior draws, run through a simulator.
+
+        ``simulator`` is a name or a `Simulator` with parameters of the same names (None: that of
+        the fit, with its settings); ``stimulus`` is in its units (None: the recorded one). Gives
+        ``x`` (sim, feature) and ``status`` (sim), or with ``traces`` what `Simulator.traces` gives;
+        the parameters are coordinates of ``sim``. Raises `BadInputError` for more draws than there
+        are, or a simulator with other parameters.
+        """
+        from neurosbi.steps.resimulate import simulate_draws
+
+        return simulate_draws(
+            self.stored,
+            n,
+            seed=seed,
+            simulator=simulator,
+            stimulus=stimulus,
+            traces=traces,
+            threads=threads,
+        )
+
     def to_arviz(self) -> "arviz.InferenceData":
         """The result as ArviZ's InferenceData."""
         import warnings
@@ -185,6 +217,8 @@ def assemble_result(
     true_theta: np.ndarray | None = None,
     sweeps: SweepResults | None = None,
     diagnostics: Mapping[str, xr.Dataset] | None = None,
+    rounds: Mapping[str, np.ndarray] | None = None,
+    importance: "ImportanceSamples | None" = None,
 ) -> Result:
     """Checks, verdict and arrays of one fit, together.
 
@@ -195,7 +229,8 @@ def assemble_result(
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
     posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps``
     are all sweeps of a fit to several, ``observation`` the first of them; ``diagnostics`` are the
-    further checks as they store themselves (see `neurosbi.store.results.DIAGNOSTICS`).
+    further checks as they store themselves (see `neurosbi.store.results.DIAGNOSTICS`); ``rounds``
+    are columns [round] of a refinement; ``importance`` weighs the very draws ``theta``.
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -214,7 +249,7 @@ def assemble_result(
         features, observation.x, prior_x=prior_x, prior_status=prior_status
     )
     kept = np.ones(len(features), dtype=bool) if given is None else np.asarray(given, dtype=bool)
-    further = tuple(further)
+    further = (*further, *judge_importance(importance))
     verdict = judge_fit(
         predictive,
         prior_predictive,
@@ -259,6 +294,8 @@ def assemble_result(
         true_theta=true_theta,
         sweeps=sweeps,
         diagnostics=dict(diagnostics or {}),
+        rounds=rounds,
+        importance=None if importance is None else importance.columns(),
     )
     return Result(stored, predictive, prior_predictive, verdict)
 

@@ -1,6 +1,14 @@
 """The steps of a fit to several sweeps: checks at every sweep, and what more sweeps bought."""
 
-__all__ = ["SweepChecks", "check_priors", "check_sweeps", "condition_of"]
+__all__ = [
+    "SWEEP_DRAWS",
+    "SweepChecks",
+    "check_draws",
+    "check_priors",
+    "check_sweeps",
+    "condition_of",
+    "predictive_seed",
+]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from neurosbi.inference.network import Network, Posterior
 
 _PRIOR = 1_000  # prior draws simulated at each further sweep
-_PREDICTIVE = 200  # posterior draws simulated at each sweep
+SWEEP_DRAWS = 200  # posterior draws simulated at each sweep
 _GAIN_DRAWS = 100  # posterior draws simulated at each held-out sweep, for each subset
 _GAIN_SAMPLES = 1_000
 _MOST_HELD_OUT = 5
@@ -67,6 +75,13 @@ def check_priors(
     return SweepChecks(theta, tuple(batches), np.array(given))
 
 
+def predictive_seed(seed: int, sweep: int, *, together: bool) -> int:
+    """The seed of the noise in a fit's predictive simulations of its ``sweep``-th sweep."""
+    if together:
+        return derive_seed(seed, f"predictive check of sweep {sweep}")
+    return derive_seed(derive_seed(seed, "predictive check"), "posterior predictive")
+
+
 def condition_of(
     network: "Network", observations: Sequence[Observation], given: np.ndarray | None
 ) -> "Posterior":
@@ -88,12 +103,12 @@ def check_sweeps(
     threads: int | None,
 ) -> SweepResults:
     """Predictions of posterior draws ``theta[draw, theta]`` at every sweep, and `SweepGain`."""
-    theta = theta[:_PREDICTIVE]
+    theta = theta[:SWEEP_DRAWS]
     batches = [
         simulator.simulate(
             theta,
             stimulus=o.stimulus,
-            seed=derive_seed(seed, f"predictive check of sweep {i}"),
+            seed=predictive_seed(seed, i, together=True),
             threads=threads,
         )
         for i, o in enumerate(observations)
@@ -146,7 +161,7 @@ def _gain(
         width.append((q95 - q5) / (_CENTRAL[1] - _CENTRAL[0]))
         information.append(float(np.mean(posterior.log_prob(theta) - prior_log_prob(theta))))
         checks = [
-            _compared(
+            check_draws(
                 simulator,
                 observations[i],
                 theta[:_GAIN_DRAWS],
@@ -188,7 +203,7 @@ def _order_of_adding(observations: Sequence[Observation]) -> tuple[list[int], li
     return order, held_out
 
 
-def _compared(
+def check_draws(
     simulator: Simulator,
     observation: Observation,
     theta: np.ndarray,
@@ -198,6 +213,7 @@ def _compared(
     seed: int,
     threads: int | None,
 ) -> PredictiveCheck:
+    """The check of the features ``given`` [feature] at one sweep, on draws ``theta[draw, theta]``."""
     batch = simulator.simulate(theta, stimulus=observation.stimulus, seed=seed, threads=threads)
     return compare_predictive(
         simulator.feature_set,

@@ -1,13 +1,15 @@
 """Results on disk: an xarray DataTree in ArviZ's InferenceData schema, as Zarr v3.
 
 Groups (dims): ``posterior`` and ``prior`` (chain, draw), one variable per parameter with its unit
-and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw); ``observed_data``
+and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw), and ``weight`` and
+``log_likelihood`` where the simulator has a likelihood; ``observed_data``
 ``voltage`` (time) and ``x`` (feature); ``constant_data`` ``current`` (time);
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
 simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
 traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
-several sweeps were fitted together (see `sweep_results`); ``calibration``, ``local_calibration`` and
-``misspecification`` where those checks were made. What is not an array (configuration,
+several sweeps were fitted together (see `sweep_results`); ``rounds`` (round) where the posterior
+was refined; ``calibration``, ``local_calibration`` and ``misspecification`` where those checks were
+made. What is not an array (configuration,
 seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
 ``checks`` (feature) holds the numbers of the checks for readers in other languages.
 
@@ -53,7 +55,10 @@ class StoredResult:
     ``traces`` (dims sim, time; ``v`` mV, time in ms) their first few or None. ``history`` maps
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
-    all sweeps of a fit to several; ``observation`` is then the one that figures show.
+    all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
+    are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
+    ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
+    log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
     ``diagnostics`` are the further checks, by the names of `DIAGNOSTICS`, as they store themselves.
     """
 
@@ -79,6 +84,8 @@ class StoredResult:
     true_theta: np.ndarray | None = None
     sweeps: SweepResults | None = None
     diagnostics: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    rounds: Mapping[str, np.ndarray] | None = None
+    importance: Mapping[str, Any] | None = None
 
 
 def result_tree(
@@ -91,7 +98,7 @@ def result_tree(
     _check_names(result.parameters)
     groups = {
         "/posterior": _draws(result.parameters, result.theta),
-        "/sample_stats": _chain({"lp": ("", result.log_prob, "log posterior density")}),
+        "/sample_stats": _sample_stats(result),
         "/prior": _draws(result.parameters, result.prior_theta),
         "/posterior_predictive": _posterior_predictive(result),
         "/prior_predictive": _simulations(result.features, result.prior_x, result.prior_status),
@@ -107,6 +114,12 @@ def result_tree(
         names = tuple(p.name for p in result.parameters)
         groups |= sweep_groups(result.sweeps, _feature_coordinate(result.features), names)
     groups |= {f"/{name}": values for name, values in result.diagnostics.items()}
+    if result.rounds:
+        n = len(next(iter(result.rounds.values())))
+        groups["/rounds"] = xr.Dataset(
+            {name: ("round", np.asarray(v)) for name, v in result.rounds.items()},
+            coords={"round": np.arange(1, n + 1)},
+        )
     if result.history:
         groups["/training"] = xr.Dataset(
             {
@@ -207,6 +220,23 @@ def _draws(parameters: tuple[Parameter, ...], theta: np.ndarray) -> xr.Dataset:
 
 def _chain_coordinates(n: int) -> dict[str, Any]:
     return {"chain": np.zeros(1, dtype=np.int64), "draw": np.arange(n)}
+
+
+_WEIGHTS = {"weight": "importance weight", "log_likelihood": "log-likelihood of the recording"}
+
+
+def _sample_stats(result: StoredResult) -> xr.Dataset:
+    columns = {"lp": ("", result.log_prob, "log posterior density")}
+    importance = result.importance or {}
+    columns |= {k: ("", importance[k], text) for k, text in _WEIGHTS.items() if k in importance}
+    numbers = {k: float(v) for k, v in importance.items() if k not in _WEIGHTS}
+    return _chain(columns).assign_attrs(numbers)
+
+
+def _importance(group: xr.Dataset) -> dict[str, Any] | None:
+    if "weight" not in group:
+        return None
+    return {k: group[k].values[0] for k in _WEIGHTS} | {str(k): v for k, v in group.attrs.items()}
 
 
 def _chain(columns: Mapping[str, tuple[str, np.ndarray, str]]) -> xr.Dataset:
@@ -351,6 +381,8 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         true_theta=observed["true_theta"].values if "true_theta" in observed else None,
         sweeps=sweep_results(groups),
         diagnostics={name: groups[name] for name in DIAGNOSTICS if name in groups},
+        rounds=_rounds(groups.get("rounds")),
+        importance=_importance(groups["sample_stats"]),
         **extra,
     )
 
@@ -375,6 +407,10 @@ def _observation(observed: xr.Dataset, constant: xr.Dataset) -> Observation:
         x=observed["x"].values,
         notes=tuple(json.loads(observed.attrs["notes"])),
     )
+
+
+def _rounds(group: xr.Dataset | None) -> dict[str, np.ndarray] | None:
+    return None if group is None else {str(k): v.values for k, v in group.data_vars.items()}
 
 
 def _traces(predictive: xr.Dataset) -> xr.Dataset | None:

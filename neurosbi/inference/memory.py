@@ -1,0 +1,63 @@
+"""Simulations that lie in memory, with the attributes of a store on disk."""
+
+__all__ = ["ArraySimulations", "SimulationRows"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neurosbi.contract import Feature, Parameter, StimulusFamily
+from neurosbi.errors import BadInputError
+from neurosbi.store import config_hash
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationRows:
+    """``theta[sim, theta]``, ``x[sim, feature]``, ``valid[sim]``, ``stimulus[sim, parameter]``."""
+
+    theta: np.ndarray
+    x: np.ndarray
+    valid: np.ndarray
+    stimulus: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySimulations:
+    """A `Simulations` of arrays: what a method trains on when nothing is kept on disk.
+
+    ``simulator_config`` and ``config_hash`` name what was simulated, as those of a store.
+    Raises `BadInputError` for arrays of different lengths.
+    """
+
+    theta: np.ndarray
+    x: np.ndarray
+    valid: np.ndarray
+    stimulus: np.ndarray
+    parameters: tuple[Parameter, ...]
+    features: tuple[Feature, ...]
+    family: StimulusFamily
+    simulator_config: Mapping[str, Any] = field(default_factory=dict)
+    config_hash: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        lengths = {len(a) for a in (self.theta, self.x, self.valid, self.stimulus)}
+        if len(lengths) > 1:
+            raise BadInputError(
+                f"theta, x, valid and stimulus are arrays of one length, got {sorted(lengths)}"
+            )
+        if not self.config_hash:
+            named = {"simulator": self.simulator_config, "family": self.family.to_dict()}
+            object.__setattr__(self, "config_hash", config_hash(named))
+
+    @property
+    def n(self) -> int:
+        """Number of simulations."""
+        return len(self.theta)
+
+    def read(self, start: int, stop: int) -> SimulationRows:
+        """Rows ``start .. stop``."""
+        cut = slice(start, stop)
+        return SimulationRows(self.theta[cut], self.x[cut], self.valid[cut], self.stimulus[cut])
