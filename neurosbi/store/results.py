@@ -55,7 +55,10 @@ class StoredResult:
     ``traces`` (dims sim, time; ``v`` mV, time in ms) their first few or None. ``history`` maps
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
-    all sweeps of a fit to several; ``observation`` is then the one that figures show.
+    all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
+    are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
+    ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
+    log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
     ``diagnostics`` are the further checks, by the names of `DIAGNOSTICS`, as they store themselves.
     ``rounds`` are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
     ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
