@@ -27,32 +27,17 @@ from machine import machine
 from posterior_published import BUDGETS
 from posterior_tasks import TASKS, Task, reference
 
-from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
+from neurosbi.contract import Parameter
 from neurosbi.inference.methods import method_config, train_method
+from neurosbi.inference.rounds import refine
+from neurosbi.inference.target import Pool, Target
 
 RESULTS = Path(__file__).parent / "results"
 OBSERVATIONS = 5
 SAMPLES = 10_000
 METHODS = ("neurosbi", "sbi", "rounds")
-ROUNDS = 10
+ROUNDS = (0.4, 0.3, 0.3)  # of the simulations
 SEED = 1
-
-
-class Simulated:
-    """Simulations of a task in memory, with the attributes of a store; parameters are the unit cube."""
-
-    family = FixedStimulus(Stimulus.step(amplitude=1.0, onset=0.0, duration=1.0))
-    simulator_config = {"simulator": "benchmark", "version": "1"}  # noqa: RUF012
-    config_hash, seed = "benchmark", SEED
-
-    def __init__(self, u: np.ndarray, x: np.ndarray) -> None:
-        self.theta, self.x, self.n = u, x, len(u)
-        self.valid, self.stimulus = np.ones(self.n, dtype=bool), np.empty((self.n, 0))
-        self.parameters = tuple(Parameter(f"u{i}", "1", 0.0, 1.0) for i in range(u.shape[1]))
-        self.features = tuple(Feature(f"x{i}", "1") for i in range(x.shape[1]))
-
-    def read(self, start: int, stop: int) -> "Simulated":
-        return Simulated(self.theta[start:stop], self.x[start:stop])
 
 
 def simulations(task: Task, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,16 +47,43 @@ def simulations(task: Task, n: int) -> tuple[np.ndarray, np.ndarray]:
     return u, task.simulate(task.theta_of(u), rng)
 
 
+def unit_cube(task: Task) -> tuple[Parameter, ...]:
+    return tuple(Parameter(f"u{i}", "1", 0.0, 1.0) for i in range(task.dim))
+
+
 def ours(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
     """Samples [obs, sample, theta] of the default network."""
     u, x = simulations(task, n)
+    target = target_of(task, observations[0])
+    data = target.simulations(Pool(u, task.encode(x), np.ones(n, dtype=bool)), seed=SEED)
     config = method_config("npe", withheld=0.0)  # every column is always there
-    network = train_method("npe", Simulated(u, task.encode(x)), config, seed=SEED, progress=False)
+    network = train_method("npe", data, config, seed=SEED, progress=False)
     return np.array(
         [
             task.theta_of(network.posterior(task.encode(x_o[None])[0]).sample(SAMPLES, seed=k))
             for k, x_o in enumerate(observations)
         ]
+    )
+
+
+def refined(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
+    """Samples of a posterior refined for each observation, with ``n`` simulations for each."""
+    counts = [round(share * n) for share in ROUNDS]
+    samples = []
+    for k, x_o in enumerate(observations):
+        refinement = refine(
+            target_of(task, x_o), rounds=len(counts), simulations=counts, seed=k, progress=False
+        )
+        samples.append(task.theta_of(refinement.posterior.sample(SAMPLES, seed=k)))
+    return np.array(samples)
+
+
+def target_of(task: Task, x_o: np.ndarray) -> Target:
+    return Target.of_function(
+        lambda u, rng: task.encode(task.simulate(task.theta_of(u), rng)),
+        unit_cube(task),
+        task.encode(x_o[None])[0],
+        seed=SEED,
     )
 
 
@@ -142,7 +154,11 @@ def samples_of(
     if path.is_file():
         with np.load(path) as file:
             return file["samples"], float(file["seconds"])
-    how: dict[str, Callable[[Task, int, np.ndarray], np.ndarray]] = {"neurosbi": ours, "sbi": peer}
+    how: dict[str, Callable[[Task, int, np.ndarray], np.ndarray]] = {
+        "neurosbi": ours,
+        "sbi": peer,
+        "rounds": refined,
+    }
     began = time.process_time()
     samples = how[method](task, n, observations)
     seconds = time.process_time() - began

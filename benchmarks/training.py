@@ -31,6 +31,7 @@ from cells import Cells
 from machine import machine
 
 from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
+from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.methods import method_config, train_method
 from neurosbi.inference.npe import train_npe  # noqa: F401  (imports are not part of the time)
 from neurosbi.priors import BoxPrior
@@ -49,23 +50,7 @@ PARAMETERS = (
 FEATURES = tuple(Feature(f"f{i}", "1") for i in range(16))
 
 
-class Simulated:
-    """Simulations in memory, with the attributes of a store."""
-
-    parameters, features = PARAMETERS, FEATURES
-    family = FixedStimulus(Stimulus.step(amplitude=1.0, onset=0.0, duration=1.0))
-    simulator_config = {"simulator": "benchmark", "version": "1"}  # noqa: RUF012
-    config_hash, seed = "benchmark", 0
-
-    def __init__(self, theta: np.ndarray, x: np.ndarray) -> None:
-        self.theta, self.x, self.n = theta, x, len(theta)
-        self.valid, self.stimulus = np.ones(self.n, dtype=bool), np.empty((self.n, 0))
-
-    def read(self, start: int, stop: int) -> "Simulated":
-        return Simulated(self.theta[start:stop], self.x[start:stop])
-
-
-def simulate(n: int, *, seed: int) -> Simulated:
+def simulate(n: int, *, seed: int) -> ArraySimulations:
     """Features of a driven, damped nonlinear response; some depend on |p| or p^2 only."""
     rng = np.random.default_rng(seed)
     u = rng.random((n, 8))
@@ -84,10 +69,20 @@ def simulate(n: int, *, seed: int) -> Simulated:
     x[:, 12], x[:, 13] = np.sin(2 * p[:, 5]), p[:, 0] + p[:, 1]
     x[:, 14], x[:, 15] = np.exp(p[:, 2]), leak * p[:, 5]
     x += 0.15 * (1 + 0.2 * np.abs(x)) * rng.standard_normal(x.shape)
-    return Simulated(theta, x)
+    return ArraySimulations(
+        theta=theta,
+        x=x,
+        valid=np.ones(n, dtype=bool),
+        stimulus=np.empty((n, 0)),
+        parameters=PARAMETERS,
+        features=FEATURES,
+        family=FixedStimulus(Stimulus.step(amplitude=1.0, onset=0.0, duration=1.0)),
+        simulator_config={"simulator": "damped oscillators", "version": "1"},
+        seed=seed,
+    )
 
 
-def ours(data: Simulated, *, seed: int) -> Callable[[Simulated], float]:
+def ours(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
     """Train our default network; returns its mean log-probability of pairs."""
     # the features of this problem are always there: none is withheld
     config = method_config("npe", withheld=0.0, threads=1)
@@ -95,7 +90,7 @@ def ours(data: Simulated, *, seed: int) -> Callable[[Simulated], float]:
     return lambda pairs: float(network.log_prob(pairs.theta, pairs.x).mean())
 
 
-def sbi_train(model: str) -> Callable[..., Callable[[Simulated], float]]:
+def sbi_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]:
     """sbi's own training of one of its networks."""
     from sbi.inference import NPE
 
@@ -107,7 +102,7 @@ def sbi_train(model: str) -> Callable[..., Callable[[Simulated], float]]:
         def __getattr__(self, name: str):
             return lambda *args, **kwargs: None
 
-    def train(data: Simulated, *, seed: int) -> Callable[[Simulated], float]:
+    def train(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
         torch.manual_seed(seed)
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             trainer = NPE(
@@ -122,11 +117,11 @@ def sbi_train(model: str) -> Callable[..., Callable[[Simulated], float]]:
     return train
 
 
-def loop_train(model: str) -> Callable[..., Callable[[Simulated], float]]:
+def loop_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]:
     """Our loop on a network that sbi builds."""
     from sbi.neural_nets import posterior_nn
 
-    def train(data: Simulated, *, seed: int) -> Callable[[Simulated], float]:
+    def train(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
         torch.manual_seed(seed)
         theta, x = tensors(data)
         estimator = posterior_nn(model)(theta, x)
@@ -138,7 +133,7 @@ def loop_train(model: str) -> Callable[..., Callable[[Simulated], float]]:
 
 
 LOOP = {"learning_rate": 5e-3}  # the default suits our network, whose splines start as the identity
-METHODS: dict[str, Callable[[], Callable[..., Callable[[Simulated], float]]]] = {
+METHODS: dict[str, Callable[[], Callable[..., Callable[[ArraySimulations], float]]]] = {
     "neurosbi": lambda: ours,
     "loop MAF": lambda: loop_train("maf"),
     "sbi MAF": lambda: sbi_train("maf"),
@@ -148,19 +143,19 @@ METHODS: dict[str, Callable[[], Callable[..., Callable[[Simulated], float]]]] = 
 PEERS = {"neurosbi": "sbi NSF", "loop MAF": "sbi MAF", "loop NSF": "sbi NSF"}
 
 
-def tensors(data: Simulated) -> tuple[torch.Tensor, torch.Tensor]:
+def tensors(data: ArraySimulations) -> tuple[torch.Tensor, torch.Tensor]:
     theta, x = (torch.as_tensor(v, dtype=torch.float32) for v in (data.theta, data.x))
     return theta, x
 
 
 @torch.no_grad()
-def sbi_log_prob(estimator: torch.nn.Module, pairs: Simulated) -> float:
+def sbi_log_prob(estimator: torch.nn.Module, pairs: ArraySimulations) -> float:
     estimator.eval()
     theta, x = tensors(pairs)
     return estimator.log_prob(theta[None], x)[0].mean().item()  # type: ignore[operator]
 
 
-def log_prior(data: Simulated) -> float:
+def log_prior(data: ArraySimulations) -> float:
     prior = BoxPrior(PARAMETERS, dtype=torch.float64)
     return prior.log_prob(torch.as_tensor(data.theta)).mean().item()
 
