@@ -14,14 +14,12 @@ __all__ = ["BinSection", "TraceBins"]
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from neurosbi.contract.families import FixedStimulus, StimulusFamily
 from neurosbi.errors import BadInputError
-
-CHANNELS = ("mean", "highest", "lowest")
 
 _REST = 50.0  # ms before the onset; earlier ones tell nothing new about the rest
 _FINE = (-2.0, 0.5, 80)  # ms, ms, bins: the charging of the membrane and the first spike
@@ -43,9 +41,9 @@ class BinSection:
 class TraceBins:
     """The axis of binned traces; arrays on it are [..., channel, bin], section after section."""
 
+    channels: ClassVar[tuple[str, ...]] = ("mean", "highest", "lowest")
     sections: tuple[BinSection, ...]
     unit: str = "mV"
-    channels: tuple[str, ...] = CHANNELS
 
     def __post_init__(self) -> None:
         if not self.sections or any(s.n < 1 or not s.width > 0 for s in self.sections):
@@ -113,14 +111,9 @@ class TraceBins:
         return {
             "sections": [asdict(s) for s in self.sections],
             "unit": self.unit,
-            "channels": list(self.channels),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TraceBins":
         """Inverse of `to_dict`."""
-        return cls(
-            tuple(BinSection(**s) for s in values["sections"]),
-            unit=values["unit"],
-            channels=tuple(values["channels"]),
-        )
+        return cls(tuple(BinSection(**s) for s in values["sections"]), unit=values["unit"])
