@@ -25,6 +25,7 @@ QUICK = {
     "transforms": 2,
     "trace_filters": 8,
     "threads": 1,
+    "ensemble": 1,
 }
 
 

@@ -16,7 +16,14 @@ from neurosbi.steps.plan import plan_fit
 DATA = Path(__file__).parents[2] / "data"
 ALLEN = DATA / "allen_cell_types" / "specimen_518290966" / "ephys.nwb"
 SEVERAL = DATA / "current_clamp" / "171116sh_0018.abf"
-QUICK = {"simulations": 1000, "samples": 100, "epochs": 1, "trace_filters": 8, "progress": False}
+QUICK = {
+    "simulations": 1000,
+    "samples": 100,
+    "epochs": 1,
+    "trace_filters": 8,
+    "ensemble": 1,
+    "progress": False,
+}
 
 
 @pytest.fixture(scope="module")
