@@ -6,7 +6,7 @@ from neurosbi.store import config_hash
 
 
 class MemorySimulations(ArraySimulations):
-    def __init__(self, simulator, n, *, seed=0, family=None):
+    def __init__(self, simulator, n, *, seed=0, family=None, traces=False):
         family = family or FixedStimulus(simulator.stimulus)
         theta = (
             simulator.sample_sets(family, n, seed=seed)
@@ -14,7 +14,13 @@ class MemorySimulations(ArraySimulations):
             else simulator.sample_prior(n, seed=seed)
         )
         stimuli = family.sample(n, seed=seed)
-        batch = simulator.simulate(theta, stimulus=stimuli, seed=seed)
+        bins = simulator.trace_bins(family) if traces else None
+        how = {"stimulus": stimuli, "seed": seed}
+        batch = (
+            simulator.simulate(theta, **how)
+            if bins is None
+            else simulator.simulate_binned(theta, bins=bins, **how)
+        )
         super().__init__(
             theta=theta,
             x=batch.x,
@@ -26,4 +32,6 @@ class MemorySimulations(ArraySimulations):
             simulator_config=simulator.config(),
             config_hash=config_hash(simulator.config() | {"family": family.to_dict()}),
             seed=seed,
+            trace_bins=bins,
+            trace=batch.trace,
         )

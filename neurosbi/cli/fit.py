@@ -73,6 +73,14 @@ def fit(
             "one simulates as many sweeps as -n says; without -n, a fifth of its default."
         ),
     ] = 1,
+    inputs: Annotated[
+        Literal["features", "trace", "both"] | None,
+        typer.Option(
+            help="What a new network sees of a sweep: features, the voltage trace (in bins), or "
+            "both; with both the report says which told more. One sweep at a time unless "
+            "features. [default: features]"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -120,6 +128,8 @@ def fit(
 
     neurosbi fit cell.nwb --rounds 3
 
+    neurosbi fit cell.nwb --sweeps 39 --inputs both
+
     neurosbi fit *.abf --simulator hodgkin-huxley-cortical --existing skip
     """
     from neurosbi.cli.options import parse_settings
@@ -162,6 +172,7 @@ def fit(
                     junction_potential=junction_potential,
                     network=network,
                     rounds=rounds,
+                    inputs=inputs,
                     output=output,
                     device=device,
                     threads=threads,

@@ -60,6 +60,13 @@ def simulate(
         str | None,
         typer.Option(help="Compute these shards only, like 0-9 or 3,5: one call per cluster job."),
     ] = None,
+    traces: Annotated[
+        bool,
+        typer.Option(
+            "--traces",
+            help="Keep the voltage in bins of time too, for networks that read traces.",
+        ),
+    ] = False,
     existing: Annotated[
         Existing,
         typer.Option(
@@ -102,6 +109,7 @@ def simulate(
         shards=None if shards is None else parse_shards(shards),
         threads=threads,
         existing=existing.value,
+        traces=traces,
         progress=not quiet,
     )
     report = _report(run)

@@ -93,6 +93,8 @@ def _describe(model: "Simulator") -> dict[str, Any]:
         "stimulus": model.stimulus.to_dict(),
         "stimulus_family": model.stimulus_family.to_dict(),
     }
+    bins = model.trace_bins(model.stimulus_family)
+    described["trace_bins"] = None if bins is None else bins.to_dict()
     return plain_data(described)
 
 
@@ -139,6 +141,15 @@ def _stimuli(model: "Simulator") -> list[str]:
         lines.append(f"Stimulus family, all of which one network serves: {', '.join(ranges)}")
     else:
         lines.append("Stimulus family: this one stimulus")
+    bins = model.trace_bins(family)
+    if bins is not None:
+        sections = " and ".join(
+            f"{s.n} of {s.width:g} ms from {s.start:g} ms" for s in bins.sections
+        )
+        lines.append(
+            f"Traces for networks that read them (--inputs trace or both): {', '.join(bins.channels)} "
+            f"voltage ({bins.unit}) in bins from the onset, {sections}"
+        )
     return lines
 
 

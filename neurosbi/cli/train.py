@@ -4,7 +4,7 @@ __all__ = ["train"]
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,13 @@ def train(
         typer.Option("-o", "--output", help="The network, a folder. [default: in the cache]"),
     ] = None,
     method: Annotated[str, typer.Option(help="Inference method.")] = "npe",
+    inputs: Annotated[
+        Literal["features", "trace", "both"] | None,
+        typer.Option(
+            help="What the network sees: features, the voltage trace, or both; traces need "
+            "simulations made with --traces. [default: features]"
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
@@ -70,6 +77,8 @@ def train(
     Stop it whenever you like: the same command goes on where it was, to the same network.
 
         neurosbi train sims.zarr -o network
+
+        neurosbi train sims.zarr --inputs both -o network
     """
     from neurosbi.inference.methods import method_config
     from neurosbi.steps.train import network_key
@@ -77,6 +86,7 @@ def train(
     from neurosbi.store import cache_directory, open_simulations
 
     options: dict[str, Any] = {
+        "inputs": inputs,
         "epochs": epochs,
         "ensemble": ensemble,
         "batch_size": batch_size,
@@ -123,6 +133,10 @@ def _summary(network: "Network", path: Path) -> dict[str, Any]:
         "device": result["device"],
         "validation_log_prob": result["validation_log_prob"],
         "information_gain": result["information_gain"],
+        "information_by_input": {
+            name: values["information"]
+            for name, values in card.get("information", {}).get("inputs", {}).items()
+        },
     }
 
 
@@ -142,5 +156,9 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "gain over the prior",
             f"{summary['information_gain']:.2f} nats on average: what a recording tells",
+        ),
+        *(
+            (f"  given {name}", f"{nats:.2f} nats")
+            for name, nats in summary["information_by_input"].items()
         ),
     ]

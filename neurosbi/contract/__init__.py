@@ -18,10 +18,12 @@ from neurosbi.contract.recording import (
 from neurosbi.contract.simulator import Observation, SimulationBatch, Simulator, Status
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
+from neurosbi.contract.trace_bins import BinSection, TraceBins
 
 __all__ = [
     "COARSEST_DT",
     "SHORTEST_REST",
+    "BinSection",
     "CurrentStep",
     "Feature",
     "FixedStimulus",
@@ -38,6 +40,7 @@ __all__ = [
     "StimulusFamily",
     "Sweep",
     "SweepSets",
+    "TraceBins",
     "family_from_dict",
     "prior_bounds",
     "sample_box",

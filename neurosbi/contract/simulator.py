@@ -24,6 +24,7 @@ from neurosbi.contract.families import (
 from neurosbi.contract.recording import Sweep
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
+from neurosbi.contract.trace_bins import TraceBins
 from neurosbi.errors import BadInputError, FitError
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class SimulationBatch:
     """``x[sim, feature]`` float64 (NaN: undefined) and ``status[sim]`` int8 (see `Status`).
 
     ``error`` is the message of the first simulation that failed, "" where there is none.
+    ``trace[sim, channel, bin]`` float32 is the voltage in bins where that was asked for.
     """
 
     x: np.ndarray
     status: np.ndarray
     error: str = ""
+    trace: np.ndarray | None = None
 
     @property
     def valid(self) -> np.ndarray:
@@ -180,6 +183,38 @@ class Simulator(ABC):
         if batch.error and np.all(batch.status == Status.FAILED):
             raise FitError(f"every simulation of {self.name} failed, the first with {batch.error}")
         return batch.x
+
+    def trace_bins(self, family: StimulusFamily) -> TraceBins | None:
+        """The bins in which `simulate_binned` gives voltage under stimuli of ``family``.
+
+        None, the default, for simulators that give features only.
+        """
+        return None
+
+    def simulate_binned(
+        self,
+        theta: np.ndarray,
+        *,
+        bins: TraceBins,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+        threads: int | None = None,
+    ) -> SimulationBatch:
+        """The simulations of `simulate`, with their voltage in ``bins`` as ``trace``."""
+        raise BadInputError(
+            f"simulator {self.name} gives features only, no traces; use inputs=features"
+        )
+
+    def observe_binned(self, observation: Observation, bins: TraceBins) -> np.ndarray:
+        """The voltage of a recorded sweep in the same bins, float32 [channel, bin]."""
+        stimulus = observation.stimulus
+        return bins.of(
+            observation.voltage,
+            dt=observation.dt,
+            onset=stimulus.onset,
+            offset=stimulus.offset,
+        )[0]
 
     @abstractmethod
     def traces(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import Feature, Parameter, StimulusFamily
+from neurosbi.contract import Feature, Parameter, StimulusFamily, TraceBins
 from neurosbi.errors import BadInputError
 from neurosbi.store import config_hash
 
@@ -27,6 +27,7 @@ class SimulationRows:
 class ArraySimulations:
     """A `Simulations` of arrays: what a method trains on when nothing is kept on disk.
 
+    ``trace[sim, channel, bin]`` is voltage in ``trace_bins``, None where only features are kept.
     ``simulator_config`` and ``config_hash`` name what was simulated, as those of a store.
     Raises `BadInputError` for arrays of different lengths.
     """
@@ -41,6 +42,8 @@ class ArraySimulations:
     simulator_config: Mapping[str, Any] = field(default_factory=dict)
     config_hash: str = ""
     seed: int = 0
+    trace_bins: TraceBins | None = None
+    trace: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(a) for a in (self.theta, self.x, self.valid, self.stimulus)}
@@ -56,6 +59,12 @@ class ArraySimulations:
     def n(self) -> int:
         """Number of simulations."""
         return len(self.theta)
+
+    def read_traces(self, start: int, stop: int) -> np.ndarray:
+        """Binned voltage of rows ``start .. stop``."""
+        if self.trace is None:
+            raise BadInputError("these simulations hold features only, no traces")
+        return self.trace[start:stop]
 
     def read(self, start: int, stop: int) -> SimulationRows:
         """Rows ``start .. stop``."""

@@ -1,6 +1,14 @@
 """The methods and how to train and rebuild each; a new method is one line of `METHODS`."""
 
-__all__ = ["METHODS", "Method", "load_network", "method_config", "network_weights", "train_method"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "load_network",
+    "method_config",
+    "needs_traces",
+    "network_weights",
+    "train_method",
+]
 
 import dataclasses
 from collections.abc import Mapping
@@ -94,6 +102,11 @@ def method_config(name: str, **options: Any) -> Any:
         training=dataclasses.replace(config.training, **training),
         **{k: v for k, v in options.items() if k in own},
     )
+
+
+def needs_traces(config: Any) -> bool:
+    """Whether this configuration of a method asks for simulations with traces."""
+    return getattr(config, "inputs", "features") != "features"
 
 
 def load_network(card: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> "Network":

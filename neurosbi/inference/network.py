@@ -17,6 +17,7 @@ from neurosbi.contract import (
     Stimulus,
     StimulusFamily,
     SweepSets,
+    TraceBins,
     family_from_dict,
 )
 from neurosbi.errors import BadInputError
@@ -24,7 +25,7 @@ from neurosbi.inference._sbi import DirectPosterior, direct_posterior
 from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.inference.sampling import sample_inside
 from neurosbi.inference.sweep_sets import encode_set
-from neurosbi.nets import FeatureEncoder, SetEncoder
+from neurosbi.nets import FeatureEncoder, SetEncoder, TraceEncoder
 from neurosbi.priors import BoxPrior
 from neurosbi.store import config_hash
 
@@ -39,7 +40,7 @@ class Network:
     def __init__(
         self,
         estimator: FlowEstimator,
-        encoder: FeatureEncoder | SetEncoder,
+        encoder: FeatureEncoder | SetEncoder | TraceEncoder,
         card: Mapping[str, Any],
     ) -> None:
         self.estimator, self.encoder, self.card = estimator.eval(), encoder.eval(), dict(card)
@@ -77,6 +78,7 @@ class Network:
         x: np.ndarray,
         stimulus: Stimuli = None,
         given: np.ndarray | None = None,
+        trace: np.ndarray | None = None,
     ) -> Tensor:
         """The condition that the estimator (and `to_sbi`) takes, float32 [sim, column].
 
@@ -85,7 +87,8 @@ class Network:
 
         ``x[sim, feature]`` or ``[feature]`` in the order of ``features``, NaN where undefined;
         ``stimulus`` is a `Stimulus`, its vector, or one row per simulation; None for networks of
-        a fixed stimulus; ``given[feature]`` False withholds a feature (None: all are given).
+        a fixed stimulus; ``given[feature]`` False withholds a feature (None: all are given);
+        ``trace[(sim,) channel, bin]`` is the voltage in ``trace_bins`` (None: it is withheld).
         Raises `BadInputError` for other widths or a stimulus outside the family.
         """
         x = np.atleast_2d(np.asarray(x, dtype=np.float64))
@@ -98,25 +101,35 @@ class Network:
         if isinstance(self.encoder, SetEncoder):
             mask = None if given is None else np.broadcast_to(given, x.shape).astype(bool)
             return encode_set(self.encoder, x, values, mask)
+        if self.inputs == "trace":
+            given = np.zeros(len(self.features), dtype=bool)
         mask = None if given is None else torch.as_tensor(np.asarray(given, dtype=bool))
-        return self.encoder(torch.as_tensor(x), torch.as_tensor(values.copy()), mask)
+        columns = (torch.as_tensor(x), torch.as_tensor(values.copy()), mask)
+        if self.trace_bins is None and trace is None:
+            return self.encoder(*columns)
+        return self.encoder(*columns, self._checked_trace(trace, len(x)))
 
     def posterior(
         self,
         x_o: np.ndarray,
         stimulus: Stimuli = None,
         given: np.ndarray | None = None,
+        trace: np.ndarray | None = None,
     ) -> "Posterior":
         """The posterior given observed features ``x_o[feature]`` and the stimulus.
 
         With sets of sweeps ``x_o[sweep, feature]``, and a stimulus and ``given`` for each.
         ``given[feature]`` False leaves a feature out of the condition, as if nobody had looked.
-        Raises `BadInputError` if the network was not trained to do without features.
+        ``trace[channel, bin]`` is the voltage in ``trace_bins``, for networks that read traces; one
+        of both inputs does with features alone (None) or with the trace alone (nothing given).
+        Raises `BadInputError` if the network was not trained to do without what is missing.
         """
         if "round" in self.card and given is not None:
             # trained for one observation, without what was left out of it (see `rounds`)
             x_o, given = np.where(given, x_o, np.nan), None
-        if given is not None and not np.all(given) and not self.card.get("withheld"):
+        some = given is not None and not np.all(given) and self.inputs != "trace"
+        alone = some and trace is not None and not np.any(given)
+        if some and not alone and not self.card.get("withheld"):
             raise BadInputError(
                 "this network needs all its features; train it with withheld above 0 to leave "
                 "some out"
@@ -124,19 +137,23 @@ class Network:
         x_o = np.asarray(x_o, dtype=np.float64)
         if x_o.ndim != 1 and not (self.takes_sets and x_o.ndim == 2):
             raise BadInputError(f"one observation is one row of features, got shape {x_o.shape}")
-        if not np.isfinite(x_o).any() and x_o.size:
+        if trace is None and not np.isfinite(x_o).any() and x_o.size:
             raise BadInputError(
                 "all observed features are undefined, so there is nothing to infer from; "
                 "choose another sweep"
             )
-        return Posterior(self, x_o, self.encode(x_o, stimulus, given))
+        return Posterior(self, x_o, self.encode(x_o, stimulus, given, trace))
 
     @torch.no_grad()
     def log_prob(
-        self, theta: np.ndarray, x: np.ndarray, stimulus: np.ndarray | None = None
+        self,
+        theta: np.ndarray,
+        x: np.ndarray,
+        stimulus: np.ndarray | None = None,
+        trace: np.ndarray | None = None,
     ) -> np.ndarray:
         """log q(theta_i | x_i) of pairs ``theta[sim, theta]``, ``x[sim, feature]``: [sim]."""
-        encoded = self.encode(x, stimulus).to(self.device)
+        encoded = self.encode(x, stimulus, trace=trace).to(self.device)
         values = torch.as_tensor(np.atleast_2d(theta), dtype=torch.float64, device=self.device)
         parts = [
             self.estimator.log_prob(values[i : i + _ROWS][None], encoded[i : i + _ROWS])[0]
@@ -168,6 +185,16 @@ class Network:
         )
 
     @property
+    def inputs(self) -> str:
+        """What it sees of a sweep: "features", "trace" or "both"."""
+        return self.card.get("builder", {}).get("inputs", "features")
+
+    @property
+    def trace_bins(self) -> TraceBins | None:
+        """The bins in which it takes voltage (see `Simulator.observe_binned`), None if it does not."""
+        return self.encoder.bins if isinstance(self.encoder, TraceEncoder) else None
+
+    @property
     def takes_sets(self) -> bool:
         """Whether an observation is a set of sweeps."""
         return isinstance(self.family, SweepSets)
@@ -175,6 +202,28 @@ class Network:
     @property
     def _stimulus_width(self) -> int:
         return len(self.family.parameters)
+
+    def _checked_trace(self, trace: np.ndarray | None, n: int) -> Tensor | None:
+        """The trace as float32 [sim, channel, bin]; None where it may be left out."""
+        bins = self.trace_bins
+        if bins is None:
+            raise BadInputError("this network sees features only, it takes no trace")
+        if trace is None and self.inputs == "trace":
+            raise BadInputError(
+                "this network sees traces only: give the voltage in its bins "
+                "(simulator.observe_binned), or train one with inputs=both"
+            )
+        if trace is None:
+            return None
+        trace = np.asarray(trace, dtype=np.float32)
+        if trace.shape[-2:] != bins.shape or trace.ndim not in (2, 3):
+            raise BadInputError(
+                f"this network takes traces of {bins.shape[0]} channels and {bins.n} bins, got "
+                f"shape {trace.shape}"
+            )
+        if not np.isfinite(trace).any():
+            raise BadInputError("the trace has no voltage in any bin, so there is nothing to read")
+        return torch.as_tensor(np.array(np.broadcast_to(trace, (n, *bins.shape))))
 
     def _vector(self, stimulus: Stimulus) -> np.ndarray:
         reason = self.family.why_not(stimulus)

@@ -20,9 +20,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import neurosbi
-from neurosbi.contract import Feature, Parameter, StimulusFamily, SweepSets, family_from_dict
+from neurosbi.contract import (
+    Feature,
+    Parameter,
+    StimulusFamily,
+    SweepSets,
+    TraceBins,
+    family_from_dict,
+)
 from neurosbi.errors import BadInputError
 from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.inference.network import Network, column_table
@@ -34,10 +42,27 @@ from neurosbi.inference.simulations import (
     usable_rows,
 )
 from neurosbi.inference.sweep_sets import EncodedSets
-from neurosbi.nets import ContextEmbedding, FeatureEncoder, SetEmbedding, SetEncoder, SplineFlow
+from neurosbi.inference.traces import (
+    INPUTS,
+    EitherLoss,
+    EncodedTraces,
+    information_by_input,
+    trace_encoder,
+)
+from neurosbi.nets import (
+    ContextEmbedding,
+    FeatureEncoder,
+    SetEmbedding,
+    SetEncoder,
+    SplineFlow,
+    TraceEmbedding,
+    TraceEncoder,
+)
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.seeds import derive_seed
-from neurosbi.training import TrainingConfig, TrainingResult, fit
+from neurosbi.training import TrainingConfig, TrainingResult, fit, held_out_rows
+
+Encoder = FeatureEncoder | SetEncoder | TraceEncoder
 
 _TREND_ROWS = 50_000
 
@@ -49,6 +74,9 @@ class NPEConfig:
     ``withheld`` is the share of simulations of which the network sees only a random subset of the
     features, so that a feature the model cannot produce can be left out of a fit later.
     ``ensemble`` networks are trained together and answer as their mixture.
+
+    ``inputs`` is what the network sees of a sweep: "features", the "trace" in bins, read by a
+    convolution with ``trace_filters`` (see `neurosbi.nets.trace_embedding`), or "both".
     """
 
     transforms: int = 5
@@ -57,13 +85,17 @@ class NPEConfig:
     context: int = 48
     embedding_hidden: int = 96
     embedding_blocks: int = 1
+    inputs: str = "features"
+    trace_filters: int = 24
     withheld: float = 0.5
     ensemble: int = 3
     trend: bool = True
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        for name in ("transforms", "context", "embedding_hidden", "ensemble"):
+        if self.inputs not in INPUTS:
+            raise BadInputError(f"option inputs is one of {', '.join(INPUTS)}, got {self.inputs!r}")
+        for name in ("transforms", "context", "embedding_hidden", "ensemble", "trace_filters"):
             if getattr(self, name) < 1:
                 raise BadInputError(f"option {name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.withheld <= 1:
@@ -103,6 +135,9 @@ def train_npe(
     _check_inside(theta, bijection)
     sweep_encoder = FeatureEncoder.of(x, stimulus, family=simulations.family.parameters)
     encoder = _for_family(sweep_encoder, simulations.family)
+    if config.inputs != "features":
+        _refuse_sets(encoder)
+        encoder = trace_encoder(simulations, rows, sweep_encoder)
     theta = _without_repeats(theta)
     z = bijection(torch.as_tensor(theta))
 
@@ -119,18 +154,21 @@ def train_npe(
         "withheld": config.withheld,
         "seed": derive_seed(seed, "training"),
     }
-    source = (
-        EncodedSets(simulations, encoder=encoder, **how)
-        if isinstance(encoder, SetEncoder)
-        else EncodedRows(simulations, rows, encoder=encoder, **how)
-    )
-    if not isinstance(encoder, SetEncoder) and config.trend:
+    if isinstance(encoder, SetEncoder):
+        source = EncodedSets(simulations, encoder=encoder, **how)
+    elif isinstance(encoder, TraceEncoder):
+        source = EncodedTraces(simulations, rows, encoder=encoder, inputs=config.inputs, **how)
+    else:
+        source = EncodedRows(simulations, rows, encoder=encoder, **how)
+    if isinstance(source, EncodedRows) and config.trend:  # others withhold inputs in training
         estimator.trend.fit(*source.read(0, min(len(source), _TREND_ROWS)))
     result = fit(
         estimator,
         source,
         config.training,
-        loss=estimator.unconstrained_loss,
+        loss=EitherLoss(estimator, source)
+        if config.inputs == "both" and isinstance(source, EncodedTraces)
+        else estimator.unconstrained_loss,
         seed=derive_seed(seed, "training"),
         device=device,
         checkpoint=checkpoint,
@@ -157,29 +195,30 @@ def train_npe(
         "standardisation": _standardisation(sweep_encoder, simulations.features),
         "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
     }
+    if isinstance(encoder, TraceEncoder) and isinstance(source, EncodedTraces):
+        held_out = held_out_rows(len(rows), config.training, seed=how["seed"])
+        card["trace"] = encoder.bins.to_dict()
+        card["information"] = information_by_input(estimator, source, held_out)
     return Network(estimator, encoder, card)
 
 
-def build_npe(card: Mapping[str, Any]) -> tuple[FlowEstimator, FeatureEncoder | SetEncoder]:
+def build_npe(card: Mapping[str, Any]) -> tuple[FlowEstimator, Encoder]:
     """The untrained modules that a card describes; their state comes from the weights file."""
     parameters = [Parameter(**p) for p in card["prior"]]
     family = family_from_dict(card["stimulus_family"])
-    encoder = _for_family(FeatureEncoder(len(card["features"]), family.parameters), family)
+    sweep = FeatureEncoder(len(card["features"]), family.parameters)
+    encoder = _for_family(sweep, family)
+    if "trace" in card:
+        encoder = TraceEncoder(sweep, TraceBins.from_dict(card["trace"]))
     return _build(card["builder"], encoder, parameters), encoder
 
 
 def _build(
     builder: Mapping[str, Any],
-    encoder: FeatureEncoder | SetEncoder,
+    encoder: Encoder,
     parameters: list[Parameter] | tuple,
 ) -> FlowEstimator:
-    size = {"hidden": builder["embedding_hidden"], "blocks": builder["embedding_blocks"]}
-    embeddings = [
-        SetEmbedding(encoder.width, encoder.most, builder["context"], **size)
-        if isinstance(encoder, SetEncoder)
-        else ContextEmbedding(encoder.width, builder["context"], **size)
-        for _ in range(builder["ensemble"])
-    ]
+    embeddings = [_embedding(builder, encoder) for _ in range(builder["ensemble"])]
     flow = SplineFlow(
         len(parameters),
         builder["context"],
@@ -191,8 +230,34 @@ def _build(
     return FlowEstimator(flow, embeddings, parameters=parameters, condition_shape=[encoder.width])
 
 
+def _embedding(builder: Mapping[str, Any], encoder: Encoder) -> nn.Module:
+    size = {"hidden": builder["embedding_hidden"], "blocks": builder["embedding_blocks"]}
+    context = builder["context"]
+    if isinstance(encoder, SetEncoder):
+        return SetEmbedding(encoder.width, encoder.most, context, **size)
+    if isinstance(encoder, TraceEncoder):
+        return TraceEmbedding(
+            encoder.width,
+            [s.n for s in encoder.bins.sections],
+            context,
+            filters=builder["trace_filters"],
+            features=2 * encoder.sweep.n_features,
+            either=builder["inputs"] == "both",
+            **size,
+        )
+    return ContextEmbedding(encoder.width, context, **size)
+
+
 def _for_family(sweep: FeatureEncoder, family: StimulusFamily) -> FeatureEncoder | SetEncoder:
     return SetEncoder(sweep, family.most) if isinstance(family, SweepSets) else sweep
+
+
+def _refuse_sets(encoder: FeatureEncoder | SetEncoder) -> None:
+    if isinstance(encoder, SetEncoder):
+        raise BadInputError(
+            "networks of sets of sweeps read features only; use inputs=features, or simulate "
+            "single sweeps"
+        )
 
 
 def _without_repeats(theta: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurosbi.contract import Feature, Parameter, StimulusFamily
+from neurosbi.contract import Feature, Parameter, StimulusFamily, TraceBins
 from neurosbi.errors import BadInputError
 from neurosbi.nets import FeatureEncoder
 from neurosbi.priors import UnconstrainedMap
@@ -60,6 +60,11 @@ class Simulations(Protocol):
         ...
 
     @property
+    def trace_bins(self) -> TraceBins | None:
+        """The bins of `read_traces`, None where only features are kept."""
+        ...
+
+    @property
     def simulator_config(self) -> Mapping[str, Any]:
         """What ``simulator.config()`` returned."""
         ...
@@ -76,6 +81,10 @@ class Simulations(Protocol):
 
     def read(self, start: int, stop: int) -> Any:
         """Rows ``start .. stop``."""
+        ...
+
+    def read_traces(self, start: int, stop: int) -> np.ndarray:
+        """Binned voltage of rows ``start .. stop``, float32 [sim, channel, bin]."""
         ...
 
 

@@ -5,6 +5,8 @@ from neurosbi.nets.linear_trend import LinearTrend
 from neurosbi.nets.spline_flow import SplineFlow
 from neurosbi.nets.standardize import Standardizer
 from neurosbi.nets.sweep_sets import SetEmbedding, SetEncoder
+from neurosbi.nets.trace_embedding import TraceEmbedding
+from neurosbi.nets.trace_encoder import TraceEncoder
 
 __all__ = [
     "ContextEmbedding",
@@ -14,4 +16,6 @@ __all__ = [
     "SetEncoder",
     "SplineFlow",
     "Standardizer",
+    "TraceEmbedding",
+    "TraceEncoder",
 ]

@@ -20,6 +20,7 @@ from neurosbi.checks import (
     PriorPredictiveCheck,
     Verdict,
 )
+from neurosbi.report.inputs import input_sentence, input_table
 from neurosbi.report.rounds import rounds_sentence, rounds_table
 from neurosbi.report.summary import feature_table, parameter_table, summary_sentences
 from neurosbi.report.sweeps import gain_sentence, sweep_table
@@ -106,6 +107,22 @@ class Findings:
     def rounds_sentence(self) -> str:
         """What more rounds bought, in words; empty where the posterior was not refined."""
         return "" if self.stored.rounds is None else rounds_sentence(self.stored.rounds)
+
+    @cached_property
+    def input_table(self) -> pd.DataFrame | None:
+        """Features against trace; see `neurosbi.report.inputs.input_table`. None for one input."""
+        inputs = self.stored.inputs
+        if inputs is None or inputs.comparison is None:
+            return None
+        return input_table(inputs.comparison)
+
+    @property
+    def input_sentence(self) -> str:
+        """Which input told more, in words; empty for one input."""
+        inputs = self.stored.inputs
+        if inputs is None or inputs.comparison is None:
+            return ""
+        return input_sentence(inputs.comparison)
 
     @property
     def sentences(self) -> tuple[str, ...]:

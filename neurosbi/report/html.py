@@ -76,6 +76,8 @@ def render_report(
         checked=_checked_rows(findings),
         rounds=_round_rows(findings),
         rounds_text=findings.rounds_sentence,
+        inputs=_input_rows(findings),
+        input_text=findings.input_sentence,
         configuration=_configuration(findings),
         papers=stored.simulator.get("papers") or (),
         version=stored.versions.get("neurosbi", ""),
@@ -121,7 +123,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     facts.append(("simulator", f"{name}: {summary}" if summary else name))
     facts += [
         (key, _shown(stored.config[key]))
-        for key in ("method", "simulations", "samples")
+        for key in ("method", "inputs", "simulations", "samples")
         if stored.config.get(key) is not None
     ]
     facts.append(("seed", str(stored.seed)))
@@ -277,6 +279,20 @@ def _round_rows(findings: Findings) -> list[dict[str, Any]]:
             "answer": "the result" if row["answer"] else "",
         }
         for row in findings.rounds_table.to_dict("records")
+    ]
+
+
+def _input_rows(findings: Findings) -> list[dict[str, Any]]:
+    table = findings.input_table
+    return [
+        {
+            "input": row["input"],
+            "information": f"{row['information']:.2f} ± {row['standard_error']:.2f}",
+            "entropy": f"{row['entropy']:.2f}",
+            "information_here": f"{row['information_here']:.2f}",
+            "distance": _two_digits(row["distance"]),
+        }
+        for row in ([] if table is None else table.to_dict("records"))
     ]
 
 

@@ -74,6 +74,7 @@ def print_summary(
         *findings.check_sentences,
         findings.gain_sentence,
         findings.rounds_sentence,
+        findings.input_sentence,
     ):
         if sentence:
             console.print()
@@ -124,6 +125,10 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
         "rounds": None
         if findings.rounds_table is None
         else finite_data(findings.rounds_table.to_dict("records")),
+        "inputs": None
+        if findings.input_table is None
+        else finite_data(findings.input_table.to_dict("records")),
+        "gain_of_inputs": findings.input_sentence or None,
         "folder": None if folder is None else str(folder),
         "seconds": dict(stored.seconds),
     }

@@ -21,6 +21,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.recordings import format_sweeps
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.inputs import check_inputs, posterior_given, trace_reasons
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.results import Result, assemble_result, open_result, write_result
 from neurosbi.steps.simulate import simulate
@@ -65,6 +66,7 @@ def fit(
     junction_potential: float = 0.0,
     network: "str | Path | Network | None" = None,
     rounds: int = 1,
+    inputs: str | None = None,
     output: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -88,6 +90,8 @@ def fit(
     400,000 for one that sees sets of sweeps); ``options`` change the
     configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
+    ``inputs`` is what a new network sees of a sweep: "features" (the default), the voltage "trace",
+    or "both"; the result then says which of them told more.
     ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
 
     ``rounds`` above 1 refine the posterior of this recording: each further round simulates
@@ -113,6 +117,8 @@ def fit(
     from neurosbi.inference import method_config
     from neurosbi.training import resolve_device
 
+    if inputs is not None:
+        options = {**options, "inputs": inputs}
     method_config(method, **options)  # what cannot work is said before any work is done
     where = resolve_device(device)
     given_network = _given_network(network, {} if rounds > 1 else options)
@@ -128,6 +134,11 @@ def fit(
             area=area,
             junction_potential=junction_potential,
             network=given_network,
+            inputs=inputs or "features",
+        )
+    if rounds > 1 and plan.trace is not None:
+        raise BadInputError(
+            "rounds refine posteriors given features only; leave --rounds out, or use --inputs features"
         )
     by_default = simulations is None
     if simulations is None:
@@ -370,6 +381,7 @@ def _new_network(
                 stimulus=plan.family,
                 seed=seed,
                 threads=threads,
+                traces=plan.trace is not None,
                 progress=progress,
             )
         with timer("training"):
@@ -405,7 +417,9 @@ def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":
     """What the network says of the plan's sweeps, from the features ``given[sweep, feature]``."""
     if plan.together:
         return condition_of(net, plan.observations, given)
-    return net.posterior(plan.observation.x, plan.observation.stimulus, given[0])
+    return posterior_given(
+        net, plan.observation, given=given[0], trace=plan.trace, inputs=net.inputs
+    )
 
 
 def _infer(
@@ -466,23 +480,43 @@ def _infer(
             if plan.together
             else None
         )
-        protocol = RecordedProtocol.of_fit(
-            net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
+        inputs = (
+            check_inputs(
+                simulator,
+                net,
+                observation,
+                plan.trace,
+                prior.batches[0],
+                given=given[0],
+                seed=seed,
+                threads=threads,
+            )
+            if plan.trace is not None
+            else None
         )
-        unlike = check_misspecification(net, protocol)
-    calibration = None
-    if "round" not in posterior.network.card:  # a refined network serves this recording alone
-        with timer("calibration"):
-            folder = Path(
-                plan.config.get("network_path")
-                or cache_directory() / "networks" / str(net.card.get("config_hash"))
+    diagnostics, reasons = {}, []
+    if inputs is not None:
+        reasons = trace_reasons(simulator.feature_set, given[0])
+    else:
+        with timer("misspecification"):
+            protocol = RecordedProtocol.of_fit(
+                net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
             )
-            calibration = calibration_for_fit(
-                net, simulator, folder, threads=threads, progress=show
-            )
-    diagnostics = {"misspecification": unlike.to_dataset()}
-    if calibration is not None:
-        diagnostics["calibration"] = calibration.to_dataset()
+            unlike = check_misspecification(net, protocol)
+        diagnostics["misspecification"] = unlike.to_dataset()
+        calibration = None
+        if "round" not in posterior.network.card:  # a refined network serves this recording alone
+            with timer("calibration"):
+                folder = Path(
+                    plan.config.get("network_path")
+                    or cache_directory() / "networks" / str(net.card.get("config_hash"))
+                )
+                calibration = calibration_for_fit(
+                    net, simulator, folder, threads=threads, progress=show
+                )
+        reasons = [*(calibration.reasons if calibration is not None else ()), *unlike.reasons]
+        if calibration is not None:
+            diagnostics["calibration"] = calibration.to_dataset()
     return assemble_result(
         simulator,
         observation,
@@ -494,7 +528,8 @@ def _infer(
         prior_status=prior.batches[0].status,
         given=given[0],
         sweeps=sweeps,
-        further=(*(calibration.reasons if calibration is not None else ()), *unlike.reasons),
+        inputs=inputs,
+        further=reasons,
         diagnostics=diagnostics,
         seed=seed,
         recording={

@@ -39,7 +39,8 @@ class Plan:
     """What will be fitted: the recording's sweeps as the simulator sees them, and the stimuli.
 
     ``observations`` are fitted together; the first is the one that figures show. There is more
-    than one only if ``family`` is one of sets of sweeps. ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
+    than one only if ``family`` is one of sets of sweeps. ``trace[channel, bin]`` is the
+    voltage of a fit to it, None for a fit to features. ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
     sweeps), "sweep_data" that of the voltage and current of the sweeps.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     family: StimulusFamily
     method: str
     config: Mapping[str, Any]
+    trace: np.ndarray | None = None
 
     @property
     def observation(self) -> Observation:
@@ -77,12 +79,14 @@ def plan_fit(
     area: float | None = None,
     junction_potential: float = 0.0,
     network: "Network | None" = None,
+    inputs: str = "features",
 ) -> Plan:
     """Read the recording, choose the sweeps, and find the stimuli a network must know.
 
     All usable step sweeps are fitted together where the recording has several and the simulator
     can; else one is, chosen by `neurosbi.recordings.default_sweep`. With a ``network`` given,
-    method and stimuli are those it was trained for. Raises `BadInputError` with the reason when
+    method, stimuli and inputs are those it was trained for. ``inputs`` "trace" and "both" take one
+    sweep. Raises `BadInputError` with the reason when
     this recording cannot be fitted.
     """
     if not isinstance(recording, Recording):
@@ -101,9 +105,16 @@ def plan_fit(
         )
     else:
         _refuse_arguments_of_names(simulator, features=features, settings=settings, area=area)
-    together = _together(
-        chosen_from, recording, simulator, sweep, network=network, by_name=sweeps is not None
-    )
+    inputs, together = (inputs if network is None else network.inputs), None
+    if inputs == "features":
+        together = _together(
+            chosen_from, recording, simulator, sweep, network=network, by_name=sweeps is not None
+        )
+    elif sweeps is not None and len(chosen_from.sweeps) > 1:
+        raise BadInputError(
+            f"a fit to the trace takes one sweep, but {len(chosen_from.sweeps)} are named; name "
+            f"one (--sweeps {sweep.number}), or fit them together with --inputs features"
+        )
     if together is not None:
         family, observations, more = together
         notes += more
@@ -113,6 +124,11 @@ def plan_fit(
             recording, simulator, sweep, network=network, method=method
         )
         observations, notes = [observation], notes + more
+    trace = None
+    if inputs != "features":
+        if sum(s.test_step is not None and not s.problem for s in chosen_from.sweeps) > 1:
+            notes.append("one sweep by itself, because a fit to the trace takes one")
+        trace = _trace(simulator, observations[0], family, network)
     if recording.junction_potential:
         notes.append(f"{recording.junction_potential:g} mV liquid-junction correction added")
     observations[0] = replace(observations[0], notes=(*observations[0].notes, *notes))
@@ -133,7 +149,9 @@ def plan_fit(
     }
     if isinstance(family, SweepSets):
         config["sweeps"] = sorted(s.number for s in fitted)
-    return Plan(recording, simulator, tuple(observations), family, method, config)
+    if trace is not None:
+        config["inputs"] = inputs
+    return Plan(recording, simulator, tuple(observations), family, method, config, trace)
 
 
 def _together(
@@ -193,6 +211,21 @@ def _single(
         return family, method, observation, []
     notes = [f"a network for this stimulus alone, because {reason}"]
     return FixedStimulus(observation.stimulus), method, observation, notes
+
+
+def _trace(
+    simulator: Simulator,
+    observation: Observation,
+    family: StimulusFamily,
+    network: "Network | None",
+) -> np.ndarray:
+    """The observed voltage in the bins of the network, or of one for ``family``."""
+    bins = simulator.trace_bins(family) if network is None else network.trace_bins
+    if bins is None:
+        raise BadInputError(
+            f"simulator {simulator.name} gives features only, no traces; use --inputs features"
+        )
+    return simulator.observe_binned(observation, bins)
 
 
 def result_folder(recording: Recording, simulator: str, method: str) -> Path:

@@ -37,6 +37,7 @@ from neurosbi.report import Findings, render_report
 from neurosbi.report.figures import figures, png
 from neurosbi.steps.judging import judge_fit
 from neurosbi.store import atomic_path, cache_directory, write_json
+from neurosbi.store.input_results import InputResults
 from neurosbi.store.results import StoredResult, read_results, result_tree, write_results
 from neurosbi.store.sweep_results import SweepResults
 
@@ -129,7 +130,9 @@ class Result(Findings):
         if sweeps is not None:
             stimuli = np.array([network.family.vector(s) for s in sweeps.stimuli])
             return network.posterior(sweeps.x, stimuli, sweeps.given).to_sbi()
-        return network.posterior(observation.x, observation.stimulus, given).to_sbi()
+        inputs = self.stored.inputs
+        trace = None if inputs is None else inputs.trace
+        return network.posterior(observation.x, observation.stimulus, given, trace).to_sbi()
 
     @property
     def network_folder(self) -> Path:
@@ -219,6 +222,7 @@ def assemble_result(
     diagnostics: Mapping[str, xr.Dataset] | None = None,
     rounds: Mapping[str, np.ndarray] | None = None,
     importance: "ImportanceSamples | None" = None,
+    inputs: InputResults | None = None,
 ) -> Result:
     """Checks, verdict and arrays of one fit, together.
 
@@ -230,7 +234,8 @@ def assemble_result(
     posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps``
     are all sweeps of a fit to several, ``observation`` the first of them; ``diagnostics`` are the
     further checks as they store themselves (see `neurosbi.store.results.DIAGNOSTICS`); ``rounds``
-    are columns [round] of a refinement; ``importance`` weighs the very draws ``theta``.
+    are columns [round] of a refinement; ``importance`` weighs the very draws ``theta``;
+    ``inputs`` is the trace, if the posterior is conditioned on it.
 
     Raises `BadInputError` for arrays that do not fit together or hold values that are not finite.
     """
@@ -296,6 +301,7 @@ def assemble_result(
         diagnostics=dict(diagnostics or {}),
         rounds=rounds,
         importance=None if importance is None else importance.columns(),
+        inputs=inputs,
     )
     return Result(stored, predictive, prior_predictive, verdict)
 

@@ -56,6 +56,7 @@ def simulate(
     shards: Sequence[int] | None = None,
     threads: int | None = None,
     existing: Existing = "resume",
+    traces: bool = False,
     progress: bool = True,
 ) -> SimulationStore:
     """Simulate ``n`` parameter sets drawn from the prior and keep their features in a Zarr store.
@@ -68,7 +69,8 @@ def simulate(
 
     ``existing`` says what happens to a store at that path: "resume" computes what is missing or
     damaged and lengthens it to ``n``, "overwrite" replaces it once the new one is complete,
-    "error" refuses.
+    "error" refuses. ``traces`` keeps the voltage in bins of time beside the features, for networks
+    that read traces.
 
     Returns the first ``n`` simulations of the store. Raises `BadInputError` if the path holds
     something else, `FitError` if the disk is full or every simulation fails, and
@@ -84,6 +86,7 @@ def simulate(
         shards=shards,
         threads=threads,
         existing=existing,
+        traces=traces,
         progress=progress,
     ).store
 
@@ -99,6 +102,7 @@ def run_simulations(
     shards: Sequence[int] | None = None,
     threads: int | None = None,
     existing: Existing = "resume",
+    traces: bool = False,
     progress: bool = True,
 ) -> SimulationRun:
     """What `simulate` does, with a count of the work that was done."""
@@ -107,7 +111,7 @@ def run_simulations(
     if threads is not None and threads < 1:
         raise BadInputError(f"the number of threads is at least 1, got {threads}")
     family = _family(simulator, stimulus)
-    path = _path(simulator, store, family, seed)
+    path = _path(simulator, store, family, seed, traces)
     occupied = not is_vacant(path)
     replace = existing == "overwrite" and occupied
     if existing == "error" and occupied:
@@ -121,7 +125,13 @@ def run_simulations(
 
     def fill(target: Path) -> SimulationRun:
         opened = SimulationStore.create_or_resume(
-            target, simulator, n=n, family=family, seed=seed, shard_size=shard_size
+            target,
+            simulator,
+            n=n,
+            family=family,
+            seed=seed,
+            shard_size=shard_size,
+            traces=traces,
         )
         return _fill(
             opened, simulator, shards=shards, threads=threads, progress=progress, kept=not replace
@@ -142,11 +152,15 @@ def _family(simulator: Simulator, stimulus: Stimulus | StimulusFamily | None) ->
 
 
 def _path(
-    simulator: Simulator, store: str | Path | None, family: StimulusFamily, seed: int
+    simulator: Simulator,
+    store: str | Path | None,
+    family: StimulusFamily,
+    seed: int,
+    traces: bool,
 ) -> Path:
     if store is not None:
         return Path(store)
-    key = SimulationConfig.of(simulator, family=family, seed=seed).hash
+    key = SimulationConfig.of(simulator, family=family, seed=seed, traces=traces).hash
     return cache_directory() / "simulations" / f"{simulator.name}-{key}.zarr"
 
 
@@ -199,10 +213,20 @@ def _simulate_shard(
     else:
         theta = simulator.sample_prior(stop - start, seed=store.seed, start=start)
     stimuli = store.family.sample(stop - start, seed=store.seed, start=start)
-    batch = simulator.simulate(
-        theta, stimulus=stimuli, seed=store.seed, start=start, threads=threads
+    how = {"stimulus": stimuli, "seed": store.seed, "start": start, "threads": threads}
+    batch = (
+        simulator.simulate(theta, **how)
+        if store.trace_bins is None
+        else simulator.simulate_binned(theta, bins=store.trace_bins, **how)
     )
-    store.write_shard(shard, theta=theta, x=batch.x, status=batch.status, stimulus=stimuli.values)
+    store.write_shard(
+        shard,
+        theta=theta,
+        x=batch.x,
+        status=batch.status,
+        stimulus=stimuli.values,
+        trace=batch.trace,
+    )
     return batch
 
 

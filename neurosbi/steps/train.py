@@ -145,10 +145,13 @@ def cached_path(
     options: Mapping[str, Any] | None = None,
 ) -> Path:
     """Where `train` keeps the network of ``n`` such simulations, which need not exist."""
-    from neurosbi.inference.methods import method_config
+    from neurosbi.inference.methods import method_config, needs_traces
 
     config = method_config(method, **(options or {}))
-    wanted = _Wanted(SimulationConfig.of(simulator, family=family, seed=seed).hash, n, seed)
+    simulations = SimulationConfig.of(
+        simulator, family=family, seed=seed, traces=needs_traces(config)
+    )
+    wanted = _Wanted(simulations.hash, n, seed)
     key = network_key(wanted, method=method, seed=seed, config=config)
     return cache_directory() / "networks" / key
 

@@ -36,6 +36,7 @@ from neurosbi.contract import Feature, Observation, Parameter, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import finite_data
+from neurosbi.store.input_results import InputResults, input_groups, input_results
 from neurosbi.store.sweep_results import SweepResults, sweep_groups, sweep_results
 
 LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
@@ -63,6 +64,7 @@ class StoredResult:
     ``rounds`` are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
     ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
     log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
+    ``inputs`` is the trace, where the posterior is conditioned on it.
     """
 
     parameters: tuple[Parameter, ...]
@@ -89,6 +91,7 @@ class StoredResult:
     diagnostics: Mapping[str, xr.Dataset] = field(default_factory=dict)
     rounds: Mapping[str, np.ndarray] | None = None
     importance: Mapping[str, Any] | None = None
+    inputs: InputResults | None = None
 
 
 def result_tree(
@@ -123,6 +126,8 @@ def result_tree(
             {name: ("round", np.asarray(v)) for name, v in result.rounds.items()},
             coords={"round": np.arange(1, n + 1)},
         )
+    if result.inputs is not None:
+        groups |= input_groups(result.inputs)
     if result.history:
         groups["/training"] = xr.Dataset(
             {
@@ -386,6 +391,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
         diagnostics={name: groups[name] for name in DIAGNOSTICS if name in groups},
         rounds=_rounds(groups.get("rounds")),
         importance=_importance(groups["sample_stats"]),
+        inputs=input_results(groups),
         **extra,
     )
 

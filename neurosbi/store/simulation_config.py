@@ -11,8 +11,10 @@ from neurosbi.contract import (
     Parameter,
     Simulator,
     StimulusFamily,
+    TraceBins,
     family_from_dict,
 )
+from neurosbi.errors import BadInputError
 from neurosbi.store.cache import config_hash, plain_data
 
 _MANY = 3  # differences named before "and others"
@@ -24,6 +26,7 @@ class SimulationConfig:
 
     The number of simulations is not part of it: row ``i`` is the same in a store of any length.
     Neither are descriptions: a mended sentence does not make old simulations useless.
+    ``trace`` are the bins in which voltage is kept, None where only features are.
     """
 
     simulator: Mapping[str, Any]
@@ -31,16 +34,29 @@ class SimulationConfig:
     features: tuple[Feature, ...]
     family: StimulusFamily
     seed: int
+    trace: TraceBins | None = None
 
     @classmethod
-    def of(cls, simulator: Simulator, *, family: StimulusFamily, seed: int) -> "SimulationConfig":
-        """The configuration of simulations of ``simulator`` under stimuli of ``family``."""
+    def of(
+        cls, simulator: Simulator, *, family: StimulusFamily, seed: int, traces: bool = False
+    ) -> "SimulationConfig":
+        """The configuration of simulations of ``simulator`` under stimuli of ``family``.
+
+        With ``traces`` their voltage is kept in bins. Raises `BadInputError` for simulators that
+        have none.
+        """
+        bins = simulator.trace_bins(family) if traces else None
+        if traces and bins is None:
+            raise BadInputError(
+                f"simulator {simulator.name} gives features only, no traces; use inputs=features"
+            )
         return cls(
             simulator=plain_data(simulator.config()),
             parameters=tuple(simulator.parameters),
             features=tuple(simulator.feature_set),
             family=family,
             seed=int(seed),
+            trace=bins,
         )
 
     @classmethod
@@ -53,6 +69,7 @@ class SimulationConfig:
             features=tuple(Feature(**f) for f in attributes["features"]),
             family=family_from_dict(config["stimulus"]),
             seed=config["seed"],
+            trace=TraceBins.from_dict(config["trace"]) if "trace" in config else None,
         )
 
     @property
@@ -67,6 +84,7 @@ class SimulationConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that determines the simulations, as plain data."""
+        trace = {} if self.trace is None else {"trace": self.trace.to_dict()}
         return plain_data(
             {
                 "simulator": dict(self.simulator),
@@ -79,6 +97,7 @@ class SimulationConfig:
                 "stimulus": self.family.to_dict(),
                 "seed": self.seed,
             }
+            | trace
         )
 
     def attributes(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@
 | `status`    | sim             | int8    | how the simulation ended; -1: not simulated yet      |
 | `valid`     | sim             | bool    | it ended properly                                    |
 | `stimulus`  | sim, protocol   | float64 | parameters of the stimulus, if its family has any    |
-| `parameter`, `feature`, `protocol` | | text | the names of the columns                          |
+| `trace`     | sim, channel, bin | float32 | voltage in bins of time, if it was asked for       |
+| `parameter`, `feature`, `protocol`, `channel` | | text | the names of the columns               |
+| `bin`       | bin             | float64 | middle of each bin, from the onset of the stimulus   |
 
 One chunk along ``sim`` is one shard, so tasks that write different shards never touch the same
 file. `xarray.open_zarr` reads the group with its names; units are in the attributes.
@@ -100,6 +102,8 @@ def arrays_of(
     if config.family.parameters:
         width = len(config.family.parameters)
         arrays["stimulus"] = (("sim", "protocol"), np.dtype(np.float64), (width,))
+    if config.trace is not None:
+        arrays["trace"] = (("sim", "channel", "bin"), np.dtype(np.float32), config.trace.shape)
     return arrays
 
 
@@ -164,6 +168,17 @@ def _write_group(path: Path, config: SimulationConfig, n: int, shard_size: int) 
     _write_names(group, "feature", [f.name for f in config.features])
     if config.family.parameters:
         _write_names(group, "protocol", [p.name for p in config.family.parameters])
+    if config.trace is not None:
+        _write_names(group, "channel", config.trace.channels)
+        time = config.trace.time
+        axis = group.create_array(
+            "bin",
+            shape=time.shape,
+            dtype=time.dtype,
+            dimension_names=("bin",),
+            attributes={"units": "ms", "description": "middle of the bin, from the onset"},
+        )
+        axis[:] = time
     _consolidate(path)
 
 
@@ -183,6 +198,11 @@ def _array_attributes(name: str, config: SimulationConfig) -> dict[str, Any]:
             return {
                 "description": "parameters of the stimulus",
                 "units": {p.name: p.unit for p in config.family.parameters},
+            }
+        case "trace":
+            return {
+                "description": "voltage in bins of time; NaN where a sweep does not reach",
+                "units": config.trace.unit if config.trace else "",
             }
         case "status":
             return {

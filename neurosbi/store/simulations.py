@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from neurosbi.contract import Feature, Parameter, Simulator, Status, StimulusFamily
+from neurosbi.contract import Feature, Parameter, Simulator, Status, StimulusFamily, TraceBins
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.store.atomic import disk_full, write_json
 from neurosbi.store.shards import ShardMarker, checksum, marker_path, read_marker, write_marker
@@ -117,17 +117,18 @@ class SimulationStore:
         family: StimulusFamily,
         seed: int,
         shard_size: int | None = None,
+        traces: bool = False,
     ) -> "SimulationStore":
         """The store at ``path`` for these simulations: made, taken up again, or lengthened to ``n``.
 
         ``shard_size`` is the number of simulations of a shard (None: what the store has, or
-        about 64 shards in a new one). Raises `BadInputError`, and leaves the path as it is, if it
+        about 64 shards in a new one); ``traces`` keeps the voltage in bins too. Raises `BadInputError`, and leaves the path as it is, if it
         holds something else, simulations of another configuration, or shards of another size.
         """
         path = Path(path)
         if n < 1 or (shard_size is not None and shard_size < 1):
             raise BadInputError("the number of simulations and the shard size are at least 1")
-        config = SimulationConfig.of(simulator, family=family, seed=seed)
+        config = SimulationConfig.of(simulator, family=family, seed=seed, traces=traces)
         if is_vacant(path):
             size = shard_size or default_shard_size(n, smallest=simulator.smallest_batch)
             create_layout(path, config, n=n, shard_size=size)
@@ -164,6 +165,11 @@ class SimulationStore:
     def family(self) -> StimulusFamily:
         """The stimuli that were given."""
         return self.config.family
+
+    @property
+    def trace_bins(self) -> TraceBins | None:
+        """The bins of the voltage that is kept, None if only features are."""
+        return self.config.trace
 
     @property
     def simulator_config(self) -> Mapping[str, Any]:
@@ -240,6 +246,7 @@ class SimulationStore:
         x: np.ndarray,
         status: np.ndarray,
         stimulus: np.ndarray,
+        trace: np.ndarray | None = None,
     ) -> None:
         """Write all rows of a shard, then declare it complete.
 
@@ -257,6 +264,7 @@ class SimulationStore:
             "status": status.astype(np.int8),
             "valid": status < Status.BLOW_UP,
             "stimulus": np.asarray(stimulus, dtype=np.float64),
+            "trace": np.asarray(trace, dtype=np.float32),
         }
         layout = arrays_of(self.config)
         for name, (_, _, row) in layout.items():
@@ -309,10 +317,24 @@ class SimulationStore:
 
         Raises `BadInputError` that names the shard if one is missing or damaged.
         """
-        columns = {name: self._column(name, start, stop) for name in arrays_of(self.config)}
+        names = [name for name in arrays_of(self.config) if name != "trace"]
+        columns = {name: self._column(name, start, stop) for name in names}
         if "stimulus" not in columns:
             columns["stimulus"] = np.empty((len(columns["theta"]), 0))
         return SimulationRows(**columns)
+
+    def read_traces(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Binned voltage of rows ``start .. stop``, float32 [sim, channel, bin].
+
+        NaN where a sweep does not reach. Raises `BadInputError` if the store has none, and what
+        `read` raises.
+        """
+        if self.trace_bins is None:
+            raise BadInputError(
+                f"{self.path} holds features only; simulate with --traces (and another output) "
+                "for networks that read traces"
+            )
+        return self._column("trace", start, stop)
 
     @property
     def theta(self) -> np.ndarray:

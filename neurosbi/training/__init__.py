@@ -1,7 +1,7 @@
 """One training loop for every network of the project."""
 
 from neurosbi.training.config import TrainingConfig
-from neurosbi.training.data import RowSource, TensorRows
+from neurosbi.training.data import RowSource, TensorRows, held_out_rows
 from neurosbi.training.device import resolve_device
 from neurosbi.training.loop import EpochRecord, TrainingResult, fit
 
@@ -12,5 +12,6 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "fit",
+    "held_out_rows",
     "resolve_device",
 ]

@@ -7,7 +7,7 @@ full shuffle. The plan depends on the seed and the epoch only, so streamed and r
 give the same numbers for equal ``shuffle_rows``.
 """
 
-__all__ = ["Batches", "RowSource", "TensorRows", "make_batches"]
+__all__ = ["Batches", "RowSource", "TensorRows", "held_out_rows", "make_batches"]
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,15 +60,13 @@ class Batches:
         self, source: RowSource, config: TrainingConfig, *, seed: int, device: torch.device
     ) -> None:
         n = len(source)
-        n_validation = min(max(1, round(config.validation_fraction * n)), config.max_validation)
+        self.held_out = held_out_rows(n, config, seed=seed)
+        n_validation = int(self.held_out.sum())
         if n - n_validation < 2:
             raise BadInputError(
                 f"training needs at least 3 usable simulations, there {_are(n)} in this set"
             )
         self.source, self.config, self.seed, self.device = source, config, seed, device
-        order = _generator(seed, "validation rows").permutation(n)
-        self.held_out = np.zeros(n, dtype=bool)
-        self.held_out[order[:n_validation]] = True
         self.n_train, self.n_validation = n - n_validation, n_validation
         wanted = max(_SMALLEST_BATCH, self.n_train // config.min_steps)
         self.batch_size = min(config.batch_size, wanted, self.n_train)
@@ -167,6 +165,15 @@ class Batches:
             if held.any():
                 parts.append(tuple(c[held] for c in self.source.read(start, stop)))
         return tuple(torch.cat(column).to(self.device) for column in zip(*parts, strict=True))
+
+
+def held_out_rows(n: int, config: TrainingConfig, *, seed: int) -> np.ndarray:
+    """Which of ``n`` rows a training with this ``seed`` validates on and never learns from, bool [n]."""
+    n_validation = min(max(1, round(config.validation_fraction * n)), config.max_validation)
+    order = _generator(seed, "validation rows").permutation(n)
+    held_out = np.zeros(n, dtype=bool)
+    held_out[order[:n_validation]] = True
+    return held_out
 
 
 def make_batches(

@@ -120,6 +120,21 @@ def test_features_of_traces_are_the_streamed_features(model, prior):
     np.testing.assert_allclose(model.features_of(traces), batch.x[:4], rtol=1e-6, equal_nan=True)
 
 
+def test_binned_voltage_is_that_of_the_traces(model, prior):
+    bins = model.trace_bins(model.stimulus_family)
+    if bins is None:
+        pytest.skip(f"{model.name} gives features only")
+    theta, batch = prior
+    binned = model.simulate_binned(theta, bins=bins, seed=5)
+    np.testing.assert_array_equal(binned.x, batch.x)
+    np.testing.assert_array_equal(binned.status, batch.status)
+    assert binned.trace.shape == (N, *bins.shape)
+    v = model.traces(theta[:4], seed=5)
+    window = {"onset": model.stimulus.onset, "offset": model.stimulus.offset}
+    expected = bins.of(v["v"].values, dt=v.attrs["dt"], **window)
+    np.testing.assert_allclose(binned.trace[:4], expected, rtol=1e-6)
+
+
 def test_a_stimulus_of_the_family_for_every_simulation(model, prior):
     theta, _ = prior
     family = model.stimulus_family

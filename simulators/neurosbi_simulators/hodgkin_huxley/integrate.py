@@ -47,6 +47,7 @@ from neurosbi_simulators.hodgkin_huxley.streaming import (
     accumulate_tile,
 )
 from neurosbi_simulators.numerics import entry, kernel
+from neurosbi_simulators.numerics.binning import N_BIN_ROWS, begin_bins, bin_lane
 from neurosbi_simulators.numerics.gaussian import normal_pair
 from neurosbi_simulators.numerics.spikes import (
     LAST_PEAK,
@@ -179,6 +180,9 @@ def simulate_block(
     moments,  # out, float64 [N_MOMENT_ROWS, LANES]
     spikes,  # out, float64 [N_SPIKE_ROWS, LANES]
     lag_sums,  # out, float64 [3 * lag, LANES]
+    edges,  # int64 [2, bin], see `numerics.binning`
+    sections,  # int64 [section + 1]
+    binned,  # out, float32 [LANES, channel, bin]; with 0 bins nothing is binned
 ):
     """Integrate one block of LANES simulations and stream its features."""
     real = parameters.dtype.type
@@ -194,6 +198,7 @@ def simulate_block(
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
+    bin_state = _begin_binning(block, edges, sections, binned)
     t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         if noisy:
@@ -203,6 +208,8 @@ def simulate_block(
         accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, grid, dt, real)
         if len(lag_steps) > 0:
             accumulate_lags(block, history, moments[ORIGIN], lag_sums, lag_steps, t0, work, real)
+        if binned.shape[2] > 0:
+            _bin_tile(block, bin_state, t0, n, edges, sections, binned)
         if traces.shape[1] > 0:
             for j in range(n):
                 if (t0 + j) % stride == 0:
@@ -221,6 +228,9 @@ def measure_block(
     moments,
     spikes,
     lag_sums,
+    edges,
+    sections,
+    binned,
 ):
     """The same features of given traces, through the same code."""
     real = traces.dtype.type
@@ -238,6 +248,7 @@ def measure_block(
     history = np.zeros(history_rows(lag_steps) * LANES, block.dtype)
     work = np.zeros(3 * LANES, block.dtype)
     first_on, last_on = _onsets(block)
+    bin_state = _begin_binning(block, edges, sections, binned)
     t0 = np.int64(0)  # after a literal 0, callees would be compiled twice: for 0 and for int64
     while t0 < n_steps:
         n = min(TILE, n_steps - t0)
@@ -248,6 +259,8 @@ def measure_block(
         accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, grid, dt, real)
         if len(lag_steps) > 0:
             accumulate_lags(block, history, moments[ORIGIN], lag_sums, lag_steps, t0, work, real)
+        if binned.shape[2] > 0:
+            _bin_tile(block, bin_state, t0, n, edges, sections, binned)
         t0 += TILE
 
 
@@ -261,3 +274,23 @@ def _onsets(block):
         first_on = min(first_on, on)
         last_on = max(last_on, on)
     return first_on, last_on
+
+
+@kernel
+def _begin_binning(block, edges, sections, binned):
+    state = np.zeros((len(sections) - 1, N_BIN_ROWS, LANES))
+    binned[:] = math.nan
+    for i in range(LANES):
+        begin_bins(state, i, edges, sections, int(block[P_ON * LANES + i]))
+    return state
+
+
+@kernel
+def _bin_tile(block, state, t0, n, edges, sections, binned):
+    """Account for the samples of steps ``t0 .. t0+n`` of all lanes, up to their offset."""
+    for i in range(LANES):
+        on = int(block[P_ON * LANES + i])
+        end = int(min(block[P_OFF * LANES + i], block[P_END * LANES + i]))
+        mine = min(n, end - t0)
+        if mine > 0:
+            bin_lane(state, i, block, TILE_V, LANES, t0, mine, on, end, edges, sections, binned)

@@ -8,6 +8,7 @@ __all__ = ["PointNeuron"]
 
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,9 @@ from neurosbi.contract import (
     Status,
     Stimulus,
     StimulusBatch,
+    StimulusFamily,
     Sweep,
+    TraceBins,
 )
 from neurosbi.contract.resample import average_down
 from neurosbi.cores import available_cores
@@ -152,6 +155,42 @@ class PointNeuron(Simulator):
         x = self._features(run, drive)
         return SimulationBatch(x, run.status())
 
+    def trace_bins(self, family: StimulusFamily) -> TraceBins:
+        """See `Simulator.trace_bins`."""
+        return TraceBins.covering(family)
+
+    def simulate_binned(
+        self,
+        theta: np.ndarray,
+        *,
+        bins: TraceBins,
+        stimulus: Stimulus | StimulusBatch | None = None,
+        seed: int,
+        start: int = 0,
+        threads: int | None = None,
+    ) -> SimulationBatch:
+        """Features, status and binned voltage; see `Simulator.simulate_binned`."""
+        theta = self.check_theta(theta)
+        if len(theta) == 0:
+            empty = np.empty((0, *bins.shape), dtype=np.float32)
+            return replace(self.simulate(theta, seed=seed), trace=empty)
+        drive = _Drive.of(self, stimulus, len(theta))
+        run = self._run(theta, drive, seed=seed, start=start, threads=threads, bins=bins)
+        run.binned[run.status() == Status.BLOW_UP] = np.nan
+        return SimulationBatch(self._features(run, drive), run.status(), trace=run.binned)
+
+    def observe_binned(self, observation: Observation, bins: TraceBins) -> np.ndarray:
+        """See `Simulator.observe_binned`; by the code that bins simulations."""
+        stimulus = observation.stimulus
+        run = self._accumulate(
+            observation.voltage[None],
+            dt=observation.dt,
+            onset=stimulus.onset,
+            offset=stimulus.offset,
+            bins=bins,
+        )
+        return run.binned[0]
+
     def traces(
         self,
         theta: np.ndarray,
@@ -233,6 +272,7 @@ class PointNeuron(Simulator):
         threads: int | None = None,
         noisy: bool = True,
         stride: int = 0,
+        bins: TraceBins | None = None,
     ) -> "_Run":
         real = np.float32 if self.settings["precision"] == "single" else np.float64
         n_sims, dt = len(theta), self.dt
@@ -268,6 +308,7 @@ class PointNeuron(Simulator):
         spikes = np.empty((n_blocks, sp.N_SPIKE_ROWS, rows.LANES))
         lag_sums = np.empty((n_blocks, 3 * len(lag_steps), rows.LANES))
         wave = drive.wave(dt).astype(real)
+        edges, sections, binned = _bin_arrays(bins, dt, n_blocks)
 
         def one(b: int) -> None:
             kernels.simulate_block(
@@ -286,6 +327,9 @@ class PointNeuron(Simulator):
                 moments[b],
                 spikes[b],
                 lag_sums[b],
+                edges,
+                sections,
+                binned[b],
             )
 
         _over_blocks(one, n_blocks, threads)
@@ -296,36 +340,71 @@ class PointNeuron(Simulator):
             spikes=_by_simulation(spikes, back),
             lag_sums=_by_simulation(lag_sums, back),
             traces=traces.reshape(n_blocks * rows.LANES, samples)[back],
+            binned=binned.reshape(n_blocks * rows.LANES, *binned.shape[2:])[back],
         )
 
     def _measure(self, v: np.ndarray, *, dt: float, onset: float, offset: float) -> np.ndarray:
         """Features of given traces [sim, time]."""
+        run = self._accumulate(v, dt=dt, onset=onset, offset=offset)
+        window = np.ones((2, len(v))) * [[round(onset / dt)], [_end(v, offset, dt)]]
+        return compute_features(
+            tuple(f.name for f in self.feature_set),
+            moments=run.moments,
+            spikes=run.spikes,
+            lag_sums=run.lag_sums,
+            on=window[0],
+            off=window[1],
+            dt=dt,
+        )
+
+    def _accumulate(
+        self,
+        v: np.ndarray,
+        *,
+        dt: float,
+        onset: float,
+        offset: float,
+        bins: TraceBins | None = None,
+    ) -> "_Run":
+        """What the kernel accumulates of given traces [sim, time]."""
         n_sims = len(v)
         if v.dtype != np.float32:
             v = np.asarray(v, dtype=np.float64)
         n_blocks = -(-n_sims // rows.LANES)
         lanes = np.minimum(np.arange(n_blocks * rows.LANES), n_sims - 1)
         on = np.full(rows.LANES, round(onset / dt), dtype=np.int64)
-        off = np.full(rows.LANES, min(round(offset / dt), v.shape[1]), dtype=np.int64)
+        off = np.full(rows.LANES, _end(v, offset, dt), dtype=np.int64)
         lag_steps = self._lag_steps(dt)
         moments = np.empty((n_blocks, mo.N_MOMENT_ROWS, rows.LANES))
         spikes = np.empty((n_blocks, sp.N_SPIKE_ROWS, rows.LANES))
         lag_sums = np.empty((n_blocks, 3 * len(lag_steps), rows.LANES))
 
+        edges, sections, binned = _bin_arrays(bins, dt, n_blocks)
+
         def one(b: int) -> None:
             block = np.ascontiguousarray(v[lanes[b * rows.LANES : (b + 1) * rows.LANES]])
-            kernels.measure_block(block, on, off, dt, lag_steps, moments[b], spikes[b], lag_sums[b])
+            kernels.measure_block(
+                block,
+                on,
+                off,
+                dt,
+                lag_steps,
+                moments[b],
+                spikes[b],
+                lag_sums[b],
+                edges,
+                sections,
+                binned[b],
+            )
 
         _over_blocks(one, n_blocks, None)
         back = np.arange(n_sims)
-        return compute_features(
-            tuple(f.name for f in self.feature_set),
+        return _Run(
             moments=_by_simulation(moments, back),
             spikes=_by_simulation(spikes, back),
             lag_sums=_by_simulation(lag_sums, back),
-            on=np.full(n_sims, on[0], dtype=np.float64),
-            off=np.full(n_sims, off[0], dtype=np.float64),
-            dt=dt,
+            traces=v,
+            binned=binned.reshape(n_blocks * rows.LANES, *binned.shape[2:])[back],
         )
 
     def _lag_steps(self, dt: float) -> np.ndarray:
@@ -348,12 +427,22 @@ class PointNeuron(Simulator):
 
 
 class _Run:
-    """What the kernel accumulated, by simulation: rows [row, sim] and traces [sim, time]."""
+    """What the kernel accumulated, by simulation.
+
+    Rows [row, sim], ``traces[sim, time]`` and ``binned[sim, channel, bin]``.
+    """
 
     def __init__(
-        self, *, moments: np.ndarray, spikes: np.ndarray, lag_sums: np.ndarray, traces: np.ndarray
+        self,
+        *,
+        moments: np.ndarray,
+        spikes: np.ndarray,
+        lag_sums: np.ndarray,
+        traces: np.ndarray,
+        binned: np.ndarray,
     ) -> None:
-        self.moments, self.spikes, self.lag_sums, self.traces = moments, spikes, lag_sums, traces
+        self.moments, self.spikes, self.lag_sums = moments, spikes, lag_sums
+        self.traces, self.binned = traces, binned
 
     def status(self) -> np.ndarray:
         """int8 [sim]: blow-up where V left all bounds or is not a number."""
@@ -511,6 +600,22 @@ def _over_blocks(one, n_blocks: int, threads: int | None) -> None:
         return
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, range(n_blocks)))
+
+
+def _bin_arrays(
+    bins: TraceBins | None, dt: float, n_blocks: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges and sections of the kernel, and room for [block, lane, channel, bin]; none without bins."""
+    if bins is None:
+        nothing = np.empty((n_blocks, rows.LANES, 3, 0), dtype=np.float32)
+        return np.zeros((2, 0), dtype=np.int64), np.zeros(1, dtype=np.int64), nothing
+    sections = np.cumsum([0, *(s.n for s in bins.sections)])
+    return bins.edges(dt), sections, np.empty((n_blocks, rows.LANES, *bins.shape), dtype=np.float32)
+
+
+def _end(v: np.ndarray, offset: float, dt: float) -> int:
+    """First sample behind the stimulus, or behind the trace."""
+    return min(round(offset / dt), v.shape[1])
 
 
 def _by_simulation(blocks: np.ndarray, back: np.ndarray) -> np.ndarray:
