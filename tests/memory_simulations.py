@@ -6,7 +6,7 @@ from neurosbi.store import config_hash
 
 
 class MemorySimulations(ArraySimulations):
-    def __init__(self, simulator, n, *, seed=0, family=None, traces=False):
+    def __init__(self, simulator, n, *, seed=0, family=None, traces=False, failed=()):
         family = family or FixedStimulus(simulator.stimulus)
         theta = (
             simulator.sample_sets(family, n, seed=seed)
@@ -21,10 +21,12 @@ class MemorySimulations(ArraySimulations):
             if bins is None
             else simulator.simulate_binned(theta, bins=bins, **how)
         )
+        valid = batch.valid.copy()
+        valid[list(failed)] = False
         super().__init__(
             theta=theta,
             x=batch.x,
-            valid=batch.valid,
+            valid=valid,
             stimulus=stimuli.values,
             parameters=simulator.parameters,
             features=simulator.feature_set,

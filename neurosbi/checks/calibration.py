@@ -14,7 +14,8 @@ What it adds to the verdict, for every parameter:
   ``NO_CURVE`` (half a standard deviation): **do not use**;
 
 and the second rule for the joint posterior: its highest-density regions and, where those find
-nothing, TARP's balls around random points. An error counts only if chance explains it in fewer
+nothing, TARP's balls around random points. Regions that hold the truth too often, while every
+parameter's interval is right, are told but leave the posterior in trust: it is cautious itself. An error counts only if chance explains it in fewer
 than ``ALPHA`` of all networks that are exact: p-values (binomial, Kolmogorov) are compared with
 ``ALPHA`` / number of tests. So many test cases do not condemn a network that is practically
 exact, and few do not either. Below ``FEWEST`` cases nothing is said.
@@ -160,8 +161,9 @@ class Calibration:
         if p < significant and abs(error) > WORD_CURVE:
             far = error < -NO_CURVE
             how = ("far too rarely" if far else "too rarely") if error < 0 else "too often"
+            level: Level = "caution" if error < 0 else "trust"
             yield _reason(
-                "do not use" if far else "caution",
+                "do not use" if far else level,
                 f"the joint posterior holds the truth {how}: its 50 % and 90 % regions do so in "
                 f"{_percents([self.joint_coverage(0.5), self.joint_coverage()])} of {cases}",
             )

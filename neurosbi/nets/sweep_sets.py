@@ -3,7 +3,9 @@
 A set is encoded as ``most`` blocks, each the columns of one sweep (`FeatureEncoder`) and a 1 where
 there is a sweep, 0 where the block is empty. The embedding is a deep set: every sweep goes through
 the same perceptron, the results are averaged and their maximum is taken over the sweeps that are
-there, and a second perceptron sees both and the number of sweeps. Blocks may be filled in any
+there, and a second perceptron sees both and the number of sweeps. Averages of products of linear
+maps of the columns are added, since second moments are what a regression over sweeps (the slope of
+a current-voltage curve, say) is made of. Blocks may be filled in any
 order and anywhere.
 
 In training, half of the sets lose a random part of their sweeps in every pass, so that the network
@@ -21,6 +23,7 @@ from torch.nn import functional as F
 
 from neurosbi.nets.context import ContextEmbedding, FeatureEncoder
 
+_PRODUCTS = 32
 _THINNED = 0.5  # share of the sets that lose sweeps in a training pass
 
 
@@ -61,7 +64,10 @@ class SetEmbedding(nn.Module):
         self.most = most
         self.first = nn.Linear(columns // most - 1, hidden)
         self.second = nn.Linear(hidden, hidden)
-        self.of_set = ContextEmbedding(2 * hidden + 1, width, hidden=hidden, blocks=blocks)
+        self.factors = nn.Linear(columns // most - 1, 2 * _PRODUCTS)
+        self.of_set = ContextEmbedding(
+            2 * hidden + _PRODUCTS + 1, width, hidden=hidden, blocks=blocks
+        )
 
     def forward(self, encoded: Tensor) -> Tensor:
         """The context vector of every set."""
@@ -70,12 +76,15 @@ class SetEmbedding(nn.Module):
         if self.training:
             there = _thinned(there)
         owner = there.nonzero()[:, 0]
-        h = F.silu(self.second(F.silu(self.first(sets[there][:, :-1]))))
+        sweeps = sets[there][:, :-1]
+        h = F.silu(self.second(F.silu(self.first(sweeps))))
+        left, right = self.factors(sweeps).chunk(2, dim=1)
         n = there.sum(1, keepdim=True).clamp_min(1).to(h.dtype)
-        empty = h.new_zeros((len(sets), h.shape[1]))
-        mean = empty.index_add(0, owner, h) / n
-        index = owner[:, None].expand_as(h)
-        highest = empty.scatter_reduce(0, index, h, "amax", include_self=False)
+        averaged = torch.cat((h, left * right), dim=1)
+        mean = averaged.new_zeros((len(sets), averaged.shape[1])).index_add(0, owner, averaged) / n
+        highest = h.new_zeros((len(sets), h.shape[1])).scatter_reduce(
+            0, owner[:, None].expand_as(h), h, "amax", include_self=False
+        )
         return self.of_set(torch.cat((mean, highest, n.log()), dim=1))
 
 

@@ -62,7 +62,7 @@ def check(
     Raises `BadInputError`, `FitError` or `MissingResourceError`.
     """
     from neurosbi.steps.train import open_network
-    from neurosbi.training import resolve_device
+    from neurosbi.training import resolve_device, thread_limit
 
     where = resolve_device(device)
     given: Any = Path(target) if isinstance(target, (str, Path)) else target
@@ -73,21 +73,24 @@ def check(
         "threads": threads,
         "progress": progress,
     }
-    if isinstance(given, Path) and is_network(given):
-        network = open_network(given).to(where)
-        made = simulator or _simulator_of(network)
-        return network_calibration(network, made, given, time_limit=time_limit, **options)
-    if not isinstance(given, (Path, Result)):
-        made = simulator or _simulator_of(given)
-        return network_calibration(given.to(where), made, None, time_limit=time_limit, **options)
-    result = open_result(given) if isinstance(given, Path) else given
-    network = result.trained_network().to(where)
-    if result.config.get("network") not in (None, network.card.get("config_hash")):
-        raise BadInputError(
-            f"the network at {result.network_folder} is not the one of this result any more; run "
-            "the fit again"
-        )
-    return _check_result(result, network, simulator, time_limit, options)
+    with thread_limit(None):
+        if isinstance(given, Path) and is_network(given):
+            network = open_network(given).to(where)
+            made = simulator or _simulator_of(network)
+            return network_calibration(network, made, given, time_limit=time_limit, **options)
+        if not isinstance(given, (Path, Result)):
+            made = simulator or _simulator_of(given)
+            return network_calibration(
+                given.to(where), made, None, time_limit=time_limit, **options
+            )
+        result = open_result(given) if isinstance(given, Path) else given
+        network = result.trained_network().to(where)
+        if result.config.get("network") not in (None, network.card.get("config_hash")):
+            raise BadInputError(
+                f"the network at {result.network_folder} is not the one of this result any more; run "
+                "the fit again"
+            )
+        return _check_result(result, network, simulator, time_limit, options)
 
 
 def network_calibration(

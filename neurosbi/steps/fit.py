@@ -115,7 +115,7 @@ def fit(
     if rounds < 1:
         raise BadInputError(f"a fit has at least 1 round, got rounds = {rounds}")
     from neurosbi.inference import method_config
-    from neurosbi.training import resolve_device
+    from neurosbi.training import resolve_device, thread_limit
 
     if inputs is not None:
         options = {**options, "inputs": inputs}
@@ -176,42 +176,43 @@ def fit(
             timer=timer,
         )
     net = net.to(where)
-    given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
-    posterior = _posterior(plan, net, given)
-    refinement = None
-    if rounds > 1:
-        from neurosbi.steps.refine import refine_fit
+    with thread_limit(None):
+        given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
+        posterior = _posterior(plan, net, given)
+        refinement = None
+        if rounds > 1:
+            from neurosbi.steps.refine import refine_fit
 
-        with timer("refinement"):
-            refinement = refine_fit(
-                plan,
-                posterior,
-                prior,
-                given=given,
-                rounds=rounds,
-                simulations=in_round,
-                options=options,
-                samples=samples,
-                draws=_PREDICTIVE,
-                seed=seed,
-                device=device,
-                threads=threads,
-                progress=progress,
-            )
-        posterior = refinement.posterior
-    result = _infer(
-        plan,
-        net,
-        posterior,
-        prior,
-        given=given,
-        refinement=refinement,
-        samples=samples,
-        seed=seed,
-        threads=threads,
-        timer=timer,
-        show=progress,
-    )
+            with timer("refinement"):
+                refinement = refine_fit(
+                    plan,
+                    posterior,
+                    prior,
+                    given=given,
+                    rounds=rounds,
+                    simulations=in_round,
+                    options=options,
+                    samples=samples,
+                    draws=_PREDICTIVE,
+                    seed=seed,
+                    device=device,
+                    threads=threads,
+                    progress=progress,
+                )
+            posterior = refinement.posterior
+        result = _infer(
+            plan,
+            net,
+            posterior,
+            prior,
+            given=given,
+            refinement=refinement,
+            samples=samples,
+            seed=seed,
+            threads=threads,
+            timer=timer,
+            show=progress,
+        )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder, network=posterior.network)

@@ -2,7 +2,7 @@
 
 from neurosbi.training.config import TrainingConfig
 from neurosbi.training.data import RowSource, TensorRows, held_out_rows
-from neurosbi.training.device import resolve_device
+from neurosbi.training.device import resolve_device, thread_limit
 from neurosbi.training.loop import EpochRecord, TrainingResult, fit
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "fit",
     "held_out_rows",
     "resolve_device",
+    "thread_limit",
 ]

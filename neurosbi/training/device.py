@@ -34,7 +34,7 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def thread_limit(threads: int | None) -> Iterator[int]:
-    """Run a block with ``threads`` CPU threads (None: 1, see `TrainingConfig`)."""
+    """Run a block with ``threads`` CPU threads of torch (None: 1, see `TrainingConfig`)."""
     before = torch.get_num_threads()
     chosen = threads or 1
     torch.set_num_threads(chosen)

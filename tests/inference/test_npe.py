@@ -270,8 +270,7 @@ def test_unknown_methods_and_options_are_listed():
 
 
 def test_simulations_that_all_failed():
-    data = MemorySimulations(LinearGaussian(), 50)
-    data.valid = np.zeros(50, dtype=bool)
+    data = MemorySimulations(LinearGaussian(), 50, failed=range(50))
     with pytest.raises(BadInputError, match="none of the 50 simulations ended properly"):
         quick(data)
 

@@ -27,9 +27,15 @@ def exact(x, current, n=150):
 
 @pytest.fixture(scope="module")
 def network():
-    simulations = MemorySimulations(OhmicCell(), 40_000, seed=2, family=SETS)
+    simulations = MemorySimulations(OhmicCell(), 80_000, seed=2, family=SETS)
     config = method_config(
-        "npe", epochs=30, withheld=0.0, transforms=2, hidden=(32, 32), embedding_hidden=64
+        "npe",
+        epochs=30,
+        ensemble=1,
+        withheld=0.0,
+        transforms=2,
+        hidden=(32, 32),
+        embedding_hidden=64,
     )
     return train_method("npe", simulations, config, seed=0, progress=False)
 
@@ -70,9 +76,8 @@ def test_sets_of_no_or_too_many_sweeps_are_refused(network):
 
 
 def test_encoded_sets_do_not_depend_on_how_they_are_read_and_skip_failed_sweeps():
-    simulations = MemorySimulations(OhmicCell(), 1001, seed=4, family=SETS)
-    simulations.valid = np.ones(1001, dtype=bool)
-    simulations.valid[[0, 4, 17]] = False  # row 0 is a set of its own
+    failed = (0, 4, 17)  # row 0 is a set of its own
+    simulations = MemorySimulations(OhmicCell(), 1001, seed=4, family=SETS, failed=failed)
     encoder = SetEncoder(
         FeatureEncoder.of(simulations.x, simulations.stimulus, family=SETS.parameters), SETS.most
     )
