@@ -33,8 +33,8 @@ def write_table(cells: xr.Dataset, path: Path, *, machine: str) -> None:
         "|---|---|" + "---|" * (len(BUDGETS) + 1),
     ]
     for task in cells["task"].values.tolist():
-        rows = {m: scores.sel(method=m, task=task).values for m in cells["method"].values.tolist()}
-        times = {m: seconds.sel(method=m, task=task).values for m in rows}
+        rows = {m: scores.sel({"method": m, "task": task}).values for m in cells["method"].values.tolist()}
+        times = {m: seconds.sel({"method": m, "task": task}).values for m in rows}
         rows |= {m: np.array(v) for m, v in PUBLISHED[task].items()}
         for method, values in rows.items():
             if np.isfinite(values).any():
@@ -43,7 +43,7 @@ def write_table(cells: xr.Dataset, path: Path, *, machine: str) -> None:
                 lines.append(f"| {task} | {NAMES[method]} | {columns} | {spent} |")
     lines += ["", "| mean over tasks | " + " | ".join(budgets) + " |", "|---|---|---|---|"]
     for method in cells["method"].values.tolist():
-        means = scores.sel(method=method).mean("task", skipna=False).values
+        means = scores.sel({"method": method}).mean("task", skipna=False).values
         lines.append(f"| {NAMES[method]} | {' | '.join(_number(v, 3) for v in means)} |")
     for method in ("NPE", "amortised", "sequential"):
         means = np.mean([PUBLISHED[task][method] for task in PUBLISHED], axis=0)
@@ -69,7 +69,7 @@ def write_figure(cells: xr.Dataset, path: Path) -> None:
         for method, style in styles.items():
             here = method in cells["method"].values
             values = (
-                scores.sel(method=method, task=task).values if here else PUBLISHED[task][method]
+                scores.sel({"method": method, "task": task}).values if here else PUBLISHED[task][method]
             )
             ax.plot(BUDGETS, values, label=NAMES[method], **style)
         ax.set_title(task.replace("_", " "), fontsize=9)

@@ -209,12 +209,12 @@ def write_table(cells: xr.Dataset, path: Path) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     for n, method in itertools.product(BUDGETS, METHODS):
-        cell = cells.sel(budget=n, method=method).dropna("seed")
+        cell = cells.sel({"budget": n, "method": method}).dropna("seed")
         if not cell.sizes["seed"]:
             continue
         ratio, peer = "", PEERS.get(method)
         if peer:
-            both = cells["cpu"].sel(budget=n, method=[method, peer]).dropna("seed")
+            both = cells["cpu"].sel({"budget": n, "method": [method, peer]}).dropna("seed")
             if both.sizes["seed"]:
                 mean = both.mean("seed").values
                 ratio = f"{peer} {mean[1] / mean[0]:.1f} x"
