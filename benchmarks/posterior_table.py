@@ -33,7 +33,10 @@ def write_table(cells: xr.Dataset, path: Path, *, machine: str) -> None:
         "|---|---|" + "---|" * (len(BUDGETS) + 1),
     ]
     for task in cells["task"].values.tolist():
-        rows = {m: scores.sel({"method": m, "task": task}).values for m in cells["method"].values.tolist()}
+        rows = {
+            m: scores.sel({"method": m, "task": task}).values
+            for m in cells["method"].values.tolist()
+        }
         times = {m: seconds.sel({"method": m, "task": task}).values for m in rows}
         rows |= {m: np.array(v) for m, v in PUBLISHED[task].items()}
         for method, values in rows.items():
@@ -69,7 +72,9 @@ def write_figure(cells: xr.Dataset, path: Path) -> None:
         for method, style in styles.items():
             here = method in cells["method"].values
             values = (
-                scores.sel({"method": method, "task": task}).values if here else PUBLISHED[task][method]
+                scores.sel({"method": method, "task": task}).values
+                if here
+                else PUBLISHED[task][method]
             )
             ax.plot(BUDGETS, values, label=NAMES[method], **style)
         ax.set_title(task.replace("_", " "), fontsize=9)

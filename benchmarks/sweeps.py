@@ -149,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=20)
     parser.add_argument("--single", type=int, default=100_000, help="simulations, single sweeps")
-    parser.add_argument("--sets", type=int, default=400_000, help="simulated sweeps, in sets")
+    parser.add_argument("--sets", type=int, default=300_000, help="simulated sweeps, in sets")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--write", action="store_true", help=f"write {RESULT}")
     arguments = parser.parse_args()

@@ -41,7 +41,7 @@ def fit(
             "--simulations",
             "-n",
             min=1,
-            help="Sweeps simulated to train on. [default: 100000, or 400000 to fit several sweeps]",
+            help="Sweeps simulated to train on. \\[default: 100000, or 300000 to fit several sweeps]",
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=100, help="Posterior samples.")] = 2_000,
@@ -78,7 +78,7 @@ def fit(
         typer.Option(
             help="What a new network sees of a sweep: features, the voltage trace (in bins), or "
             "both; with both the report says which told more. One sweep at a time unless "
-            "features. [default: features]"
+            "features. \\[default: features]"
         ),
     ] = None,
     output: Annotated[

@@ -22,14 +22,14 @@ def train(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The network, a folder. [default: in the cache]"),
+        typer.Option("-o", "--output", help="The network, a folder. \\[default: in the cache]"),
     ] = None,
     method: Annotated[str, typer.Option(help="Inference method.")] = "npe",
     inputs: Annotated[
         Literal["features", "trace", "both"] | None,
         typer.Option(
             help="What the network sees: features, the voltage trace, or both; traces need "
-            "simulations made with --traces. [default: features]"
+            "simulations made with --traces. \\[default: features]"
         ),
     ] = None,
     device: Annotated[
@@ -38,24 +38,24 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Passes over the simulations. [default: 20, more where they are few]"
+            min=1, help="Passes over the simulations. \\[default: 20, more where they are few]"
         ),
     ] = None,
     ensemble: Annotated[
         int | None,
-        typer.Option(help="Networks trained together and mixed. [default: the method's]"),
+        typer.Option(help="Networks trained together and mixed. \\[default: the method's]"),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Simulations per step. [default: the method's]")
+        int | None, typer.Option(min=1, help="Simulations per step. \\[default: the method's]")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Highest learning rate. [default: the method's]")
+        float | None, typer.Option(help="Highest learning rate. \\[default: the method's]")
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(help="Stop after so many minutes and keep the best network.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. [default: 1, more are rarely faster]")
+        int | None, typer.Option(min=1, help="CPU threads. \\[default: 1, more are rarely faster]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and shuffling.")] = 0,
     existing: Annotated[

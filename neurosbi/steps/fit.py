@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
 SIMULATIONS = 100_000
-SET_SIMULATIONS = 400_000  # sweeps; a set of them is one draw of the parameters
+SET_SIMULATIONS = 300_000  # sweeps; a set of them is one draw of the parameters
 SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
@@ -87,7 +87,7 @@ def fit(
     its own.
 
     ``simulations`` is how many sweeps are simulated to train a new network (None: 100,000, or
-    400,000 for one that sees sets of sweeps); ``options`` change the
+    300,000 for one that sees sets of sweeps); ``options`` change the
     configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``inputs`` is what a new network sees of a sweep: "features" (the default), the voltage "trace",

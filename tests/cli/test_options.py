@@ -97,3 +97,12 @@ def test_a_family_with_ranges():
 def test_stimuli_that_are_none(text, words):
     with pytest.raises(BadInputError, match=words):
         parse_stimulus(text, PassiveMembrane())
+
+
+@pytest.mark.parametrize(("verb", "words"), [("fit", "300000"), ("train", "few]")])
+def test_help_shows_the_defaults_it_names(verb, words, capsys):
+    from neurosbi.cli import main
+
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert words in capsys.readouterr().out  # brackets are markup unless they are escaped
