@@ -140,7 +140,9 @@ def refine(
         kept = shelf.load(number) if shelf is not None else None
         try:
             if done:
-                region = region.narrowed(done[-1].posterior, epsilon=epsilon, seed=own_seed)
+                region = region.narrowed_drawably(
+                    done[-1].posterior, epsilon=epsilon, seed=own_seed
+                )
             drawn = None if kept else _draws(region, n, own_seed, time_limit, progress)
         except FitError as error:
             if not done:

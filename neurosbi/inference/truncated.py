@@ -21,7 +21,14 @@ References:
     mass. They accept or resample draws; ours are exact, and a draw follows from seed and index.
 """
 
-__all__ = ["BOX_MARGIN", "EPSILON", "PosteriorLike", "TruncatedDraws", "TruncatedPrior"]
+__all__ = [
+    "BOX_MARGIN",
+    "EPSILON",
+    "LARGEST_EPSILON",
+    "PosteriorLike",
+    "TruncatedDraws",
+    "TruncatedPrior",
+]
 
 import time
 from collections.abc import Sequence
@@ -40,6 +47,8 @@ from neurosbi.progress import progress_bar
 from neurosbi.seeds import derive_seed, uniform_rows
 
 EPSILON = 1e-4
+LARGEST_EPSILON = 1e-2
+EASY = 2e-3  # draws per evaluation of the density that make a region worth drawing from
 BOX_MARGIN = 0.1  # of the extent of the draws, on either side: five standard deviations and more
 _REGION_DRAWS = 20_000
 _PATIENCE = 0.1  # of the time limit, after which it is judged whether the rest can suffice
@@ -138,6 +147,20 @@ class TruncatedPrior:
         inside[rows] = True
         return inside
 
+    def narrowed_drawably(
+        self, posterior: PosteriorLike, *, epsilon: float = EPSILON, seed: int
+    ) -> "TruncatedPrior":
+        """`narrowed` with the least of epsilon, 10 epsilon, ... that leaves a region easy to draw from.
+
+        In many dimensions most of the region lies where the posterior hardly goes, and is found by
+        chance only: to cut off up to ``LARGEST_EPSILON`` of the posterior is better than no round.
+        """
+        while True:
+            region = self.narrowed(posterior, epsilon=epsilon, seed=seed)
+            if 10 * epsilon > LARGEST_EPSILON or region.ease(seed=seed) >= EASY:
+                return region
+            epsilon *= 10
+
     @cached_property
     def box_mass(self) -> float:
         """Prior mass of the box that candidates are drawn from."""
@@ -157,9 +180,7 @@ class TruncatedPrior:
         kept = [self._candidates(0, seed=seed)]
         accepted, seen = len(kept[0]), _BATCH
         proposal = "prior"
-        dim = len(self.parameters)
-        # a draw of q costs about as much as evaluating q once for each coordinate
-        if accepted / seen < self.regions[-1].kept / (1 + dim):
+        if accepted / seen < self._ease_from_posterior:
             proposal, kept, accepted, seen = "posterior", [], 0, 0
         mass = 0.0
         title = "Drawing parameters"
@@ -189,6 +210,17 @@ class TruncatedPrior:
             proposal=proposal,
             accepted=share,
         )
+
+    def ease(self, *, seed: int) -> float:
+        """How many draws one evaluation of the posterior's density buys, at most 1."""
+        if not self.regions:
+            return 1.0
+        return max(len(self._candidates(0, seed=seed)) / _BATCH, self._ease_from_posterior)
+
+    @property
+    def _ease_from_posterior(self) -> float:
+        # a draw of q costs about as much as evaluating q once for each coordinate
+        return self.regions[-1].kept / (1 + len(self.parameters))
 
     def _candidates(self, start: int, *, seed: int) -> np.ndarray:
         """Those of the candidates ``start .. start + batch`` that lie in the region."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import chi2, kstest, multivariate_normal
+from scipy.stats import chi2, kstest, multivariate_normal, norm
 
 from neurosbi.contract import Parameter
 from neurosbi.errors import BadInputError, FitError
@@ -135,6 +135,46 @@ def test_draws_follow_from_seed_and_index_alone(monkeypatch):
     monkeypatch.setattr(truncated, "_BATCH", 333)
     np.testing.assert_array_equal(prior.sample(500, seed=5).theta, many[:500])
     assert not np.array_equal(prior.sample(500, seed=6).theta, many[:500])
+
+
+class Shell:
+    """All mass on a thin sphere in six dimensions, so that any proposal rarely finds its rim."""
+
+    sd = 1e-4
+
+    def sample(self, n, *, seed):
+        rng = np.random.default_rng(seed)
+        direction = rng.standard_normal((n, 6))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        return direction * rng.normal(1.0, self.sd, (n, 1))
+
+    def log_prob(self, theta):
+        r = np.linalg.norm(np.atleast_2d(theta), axis=1)
+        return norm(1.0, self.sd).logpdf(r) - np.log(np.pi**3 * r**5)
+
+
+def test_a_region_is_cut_closer_until_it_can_be_drawn_from():
+    box = tuple(Parameter(f"t{i}", "1", -10.0, 10.0) for i in range(6))
+    thresholds = [
+        TruncatedPrior(box).narrowed(Shell(), epsilon=epsilon, seed=1).regions[-1].threshold
+        for epsilon in (1e-4, 1e-2)
+    ]
+    chosen = TruncatedPrior(box).narrowed_drawably(Shell(), seed=1)
+    assert chosen.regions[-1].threshold == thresholds[1] > thresholds[0]
+    theta = chosen.sample(500, seed=2).theta
+    r = np.linalg.norm(theta, axis=1)
+    # the region is a shell of constant prior density: |r - 1| is uniform up to its rim
+    rim = norm.ppf(1 - 0.005) * Shell.sd
+    assert kstest(np.abs(r - 1) / rim, "uniform").pvalue > 0.001
+
+
+def test_an_easy_region_is_cut_as_asked():
+    q = Normal([0.0, 0.0], np.eye(2))
+    chosen, asked = (
+        how(q, seed=1).regions[-1].threshold
+        for how in (TruncatedPrior(BOX).narrowed_drawably, TruncatedPrior(BOX).narrowed)
+    )
+    assert chosen == asked
 
 
 def test_regions_are_nested():
