@@ -6,7 +6,7 @@ import numpy as np
 from toys import PassiveMembrane
 
 from neurosbi.checks import predictive_check
-from neurosbi.contract import Observation
+from neurosbi.contract import SweepObservation
 from neurosbi.steps.results import assemble_result
 
 SIMULATOR = PassiveMembrane()
@@ -20,7 +20,14 @@ def observe(theta=TRUTH, *, seed=7, gain=1.0):
     rest = v[: round(stimulus.onset / SIMULATOR.dt)].mean()
     v = rest + gain * (v - rest) if gain != 1 else v
     x = SIMULATOR._features(v, stimulus, SIMULATOR.dt)
-    return Observation(3, stimulus, v, SIMULATOR.dt, x, ("current step found at 60 ms",))
+    return SweepObservation(
+        sweep=3,
+        stimulus=stimulus,
+        voltage=v,
+        dt=SIMULATOR.dt,
+        x=x,
+        notes=("current step found at 60 ms",),
+    )
 
 
 @functools.cache

@@ -12,12 +12,12 @@ from toys import normal_rows
 
 from neurosbi.contract import (
     Feature,
-    Observation,
     Parameter,
     SimulationBatch,
     Simulator,
     Status,
     Stimulus,
+    SweepObservation,
     TraceBins,
 )
 
@@ -68,7 +68,7 @@ class TwoLevels(Simulator):
         v = np.full(round(stimulus.offset / self.dt), float(b))
         v[: round(stimulus.onset / self.dt)] = a
         x = np.array([a, b])[: len(self.feature_set)]
-        return Observation(0, stimulus, v, self.dt, x)
+        return SweepObservation(sweep=0, stimulus=stimulus, voltage=v, dt=self.dt, x=x)
 
     def traces(self, theta, *, stimulus=None, seed, start=0, noise=True, stride=1):
         raise NotImplementedError

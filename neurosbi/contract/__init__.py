@@ -2,12 +2,14 @@
 
 from neurosbi.contract.families import (
     FixedStimulus,
+    SpontaneousFamily,
     StepFamily,
     StimulusBatch,
     StimulusFamily,
     SweepSets,
     family_from_dict,
 )
+from neurosbi.contract.feature_table import FeatureTable
 from neurosbi.contract.recording import (
     COARSEST_DT,
     SHORTEST_REST,
@@ -15,7 +17,14 @@ from neurosbi.contract.recording import (
     Recording,
     Sweep,
 )
-from neurosbi.contract.simulator import Observation, SimulationBatch, Simulator, Status
+from neurosbi.contract.simulator import (
+    Observation,
+    SimulationBatch,
+    Simulator,
+    Status,
+    SweepObservation,
+)
+from neurosbi.contract.spike_trains import SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
 from neurosbi.contract.trace_bins import BinSection, TraceBins
@@ -26,6 +35,7 @@ __all__ = [
     "BinSection",
     "CurrentStep",
     "Feature",
+    "FeatureTable",
     "FixedStimulus",
     "Observation",
     "Parameter",
@@ -33,12 +43,15 @@ __all__ = [
     "Setting",
     "SimulationBatch",
     "Simulator",
+    "SpikeTrains",
+    "SpontaneousFamily",
     "Status",
     "StepFamily",
     "Stimulus",
     "StimulusBatch",
     "StimulusFamily",
     "Sweep",
+    "SweepObservation",
     "SweepSets",
     "TraceBins",
     "family_from_dict",

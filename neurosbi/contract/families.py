@@ -6,6 +6,7 @@ protocols: several sweeps of one cell, which a network sees together.
 
 __all__ = [
     "FixedStimulus",
+    "SpontaneousFamily",
     "StepFamily",
     "StimulusBatch",
     "StimulusFamily",
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract.stimulus import CURRENT_UNITS, Stimulus
+from neurosbi.contract.stimulus import CURRENT_UNITS, NO_CURRENT, Stimulus
 from neurosbi.contract.tables import Parameter, sample_box
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import uniform_rows
@@ -87,7 +88,7 @@ class StepFamily:
     def why_not(self, stimulus: Stimulus) -> str | None:
         """None if the stimulus belongs to the family, else the reason in words."""
         if not stimulus.is_step:
-            return "it is a waveform, not a step"
+            return f"it is {'spontaneous activity' if stimulus.is_spontaneous else 'a waveform'}, not a step"
         if stimulus.unit != self.unit:
             return f"its unit is {stimulus.unit}, not {self.unit}"
         if abs(stimulus.holding - self.holding) > HOLDING_TOLERANCE * abs(stimulus.amplitude):
@@ -251,13 +252,85 @@ class FixedStimulus:
         return {"kind": "fixed", "stimulus": self.only.to_dict()}
 
 
-StimulusFamily = StepFamily | FixedStimulus | SweepSets
+@dataclass(frozen=True)
+class SpontaneousFamily:
+    """Spontaneous activity at any temperature (uniform) between two, in degC.
+
+    Every simulation lasts ``total`` ms, the first ``onset`` of which are burn-in.
+    """
+
+    total: float
+    onset: float
+    temperature: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        _ = self.parameters, self.stimulus(np.array(self.temperature[:1]))  # check the ranges
+
+    @property
+    def unit(self) -> str:
+        """No current is injected."""
+        return NO_CURRENT
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The conditioning column: temperature."""
+        return (Parameter("temperature", "degC", *self.temperature),)
+
+    def sample(self, n: int, *, seed: int, start: int = 0) -> "StimulusBatch":
+        """Temperatures ``start .. start+n`` of the family."""
+        values = sample_box(self.parameters, n, seed=seed, purpose="stimulus", start=start)
+        return StimulusBatch(self, values)
+
+    def vector(self, stimulus: Stimulus) -> np.ndarray:
+        """The temperature of one stimulus, float64 [1]; NaN where it has none."""
+        value = stimulus.temperature
+        return np.array([np.nan if value is None else value])
+
+    def stimulus(self, values: np.ndarray) -> Stimulus:
+        """Spontaneous activity at the temperature of one row of conditioning columns."""
+        return Stimulus.spontaneous(
+            total=self.total, onset=self.onset, temperature=float(values[0])
+        )
+
+    def why_not(self, stimulus: Stimulus) -> str | None:
+        """None if the stimulus belongs to the family, else the reason in words."""
+        if not stimulus.is_spontaneous:
+            return "a current is injected"
+        if stimulus.temperature is None:
+            return "its temperature is not known"
+        if (stimulus.total, stimulus.onset) != (self.total, self.onset):
+            return (
+                f"it lasts {stimulus.total:g} ms with {stimulus.onset:g} ms of burn-in, not "
+                f"{self.total:g} and {self.onset:g} ms"
+            )
+        low, high = self.temperature
+        if not low <= stimulus.temperature <= high:
+            return (
+                f"its temperature of {stimulus.temperature:g} degC lies outside {low:g} to {high:g}"
+            )
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a manifest."""
+        return {
+            "kind": "spontaneous",
+            "total": self.total,
+            "onset": self.onset,
+            "temperature": list(self.temperature),
+        }
+
+
+StimulusFamily = StepFamily | FixedStimulus | SweepSets | SpontaneousFamily
 
 
 def family_from_dict(values: Mapping[str, Any]) -> StimulusFamily:
     """Inverse of ``family.to_dict()``."""
     if values["kind"] == "fixed":
         return FixedStimulus(Stimulus.from_dict(values["stimulus"]))
+    if values["kind"] == "spontaneous":
+        return SpontaneousFamily(
+            values["total"], values["onset"], temperature=tuple(values["temperature"])
+        )
     if values["kind"] == "sweep sets":
         return SweepSets(
             family_from_dict(values["steps"]),  # type: ignore[arg-type]

@@ -4,8 +4,9 @@ A simulator turns parameter sets into features without keeping traces, gives tra
 and computes the very same features from a recorded sweep.
 """
 
-__all__ = ["Observation", "SimulationBatch", "Simulator", "Status"]
+__all__ = ["Observation", "SimulationBatch", "Simulator", "Status", "SweepObservation"]
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from neurosbi.contract.families import (
     StimulusFamily,
     SweepSets,
 )
+from neurosbi.contract.feature_table import FeatureTable
 from neurosbi.contract.recording import Sweep
+from neurosbi.contract.spike_trains import SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
 from neurosbi.contract.trace_bins import TraceBins
@@ -59,19 +62,28 @@ class SimulationBatch:
         return self.status < Status.BLOW_UP
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Observation:
-    """A recorded sweep as the simulator sees it: the stimulus window and its features.
+    """Data as the simulator sees them: what was done, and the features ``x[feature]``.
 
-    ``voltage[time]`` in mV every ``dt`` ms, ``x[feature]``, and ``notes`` on what was assumed.
+    ``record`` is what was recorded in the simulator's own form, for those that have a likelihood
+    (spike counts [time, population] every ``dt`` ms). ``notes`` say what was assumed.
     """
 
-    sweep: int
     stimulus: Stimulus
-    voltage: np.ndarray
-    dt: float
     x: np.ndarray
+    record: np.ndarray | None = None
+    dt: float | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SweepObservation(Observation):
+    """A current-clamp sweep cut to its stimulus window: ``voltage[time]`` in mV every ``dt`` ms."""
+
+    sweep: int
+    voltage: np.ndarray
+    dt: float  # type: ignore[assignment]  # a sweep always has one
 
 
 class Simulator(ABC):
@@ -206,7 +218,7 @@ class Simulator(ABC):
             f"simulator {self.name} gives features only, no traces; use inputs=features"
         )
 
-    def observe_binned(self, observation: Observation, bins: TraceBins) -> np.ndarray:
+    def observe_binned(self, observation: SweepObservation, bins: TraceBins) -> np.ndarray:
         """The voltage of a recorded sweep in the same bins, float32 [channel, bin]."""
         stimulus = observation.stimulus
         return bins.of(
@@ -233,12 +245,47 @@ class Simulator(ABC):
     def features_of(self, data: "xr.Dataset | Sweep") -> np.ndarray:
         """The same features of given traces [sim, feature], or of a recorded sweep [feature]."""
 
-    def observe(self, sweep: Sweep) -> Observation:
+    def observe(self, sweep: Sweep) -> SweepObservation:
         """The sweep cut to its stimulus window, in this model's units, with its features.
 
         Raises `BadInputError` where the sweep cannot be compared with this simulator.
         """
         raise BadInputError(f"simulator {self.name} cannot be fitted to a current-clamp sweep")
+
+    def observe_spikes(self, trains: SpikeTrains) -> Observation:
+        """Spike trains in this model's form (populations, bins), with their features.
+
+        Raises `BadInputError` where spike trains cannot be compared with this simulator.
+        """
+        raise BadInputError(f"simulator {self.name} cannot be fitted to spike trains")
+
+    def observe_table(self, table: FeatureTable) -> Observation:
+        """Features measured elsewhere, in the order of ``feature_set``; missing ones are NaN.
+
+        They are taken to have been measured under the simulator's own ``stimulus``. Raises
+        `BadInputError` for features that this simulator does not have, or in another unit.
+        """
+        known = {f.name: f for f in self.feature_set}
+        for name in table.values:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+                raise BadInputError(
+                    f"{table.path.name}: simulator {self.name} has no feature {name!r} in the set "
+                    f"{self.features_name}; {hint}"
+                )
+            unit = table.units.get(name, "")
+            if unit and unit != known[name].unit:
+                raise BadInputError(
+                    f"{table.path.name}: {name} is given in {unit}, but {self.name} has it in "
+                    f"{known[name].unit or 'no unit'}; convert it"
+                )
+        missing = [name for name in known if not np.isfinite(table.values.get(name, np.nan))]
+        x = np.array([table.values.get(name, np.nan) for name in known], dtype=np.float64)
+        if not np.isfinite(x).any():
+            raise BadInputError(f"{table.path.name}: no feature of {self.name} has a finite value")
+        notes = (f"not measured: {', '.join(missing)}",) if missing else ()
+        return Observation(stimulus=self.stimulus, x=x, notes=notes)
 
     @property
     def has_likelihood(self) -> bool:

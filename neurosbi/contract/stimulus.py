@@ -1,4 +1,4 @@
-"""What was done to the preparation in one sweep: a current step or any waveform."""
+"""What was done to the preparation: a current step, any waveform, or nothing."""
 
 __all__ = ["CURRENT_UNITS", "Stimulus"]
 
@@ -11,15 +11,17 @@ import numpy as np
 from neurosbi.errors import BadInputError
 
 CURRENT_UNITS = ("pA", "uA/cm2")
+NO_CURRENT = ""  # the unit where nothing is injected
 
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """A current injected into a cell, on top of a constant holding current.
+    """A current injected into a cell, on top of a constant holding current, or spontaneous activity.
 
-    Build it with `Stimulus.step` or `Stimulus.waveform`. Times are in ms from the start of the
-    trace; ``unit`` is "pA" (absolute) or "uA/cm2" (per membrane area). ``[onset, offset)`` is the
-    window in which features count as "during the stimulus".
+    Build it with `Stimulus.step`, `Stimulus.waveform` or `Stimulus.spontaneous`. Times are in ms
+    from the start of the trace; ``unit`` is "pA" (absolute), "uA/cm2" (per membrane area) or ""
+    where nothing is injected. ``[onset, offset)`` is the window in which features count as "during
+    the stimulus". ``temperature`` of the preparation in degC, None where the model's own holds.
     """
 
     unit: str
@@ -30,9 +32,10 @@ class Stimulus:
     holding: float = 0.0
     current: np.ndarray | None = None
     dt: float | None = None
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
-        if self.unit not in CURRENT_UNITS:
+        if self.unit not in (*CURRENT_UNITS, NO_CURRENT):
             raise BadInputError(
                 f"stimulus unit {self.unit!r} is unknown: use one of {', '.join(CURRENT_UNITS)}"
             )
@@ -41,6 +44,8 @@ class Stimulus:
                 f"a stimulus needs 0 <= onset < offset <= total, got onset {self.onset}, "
                 f"offset {self.offset}, total {self.total} ms"
             )
+        if self.temperature is not None and not np.isfinite(self.temperature):
+            raise BadInputError("the temperature of a preparation is a finite number in degC")
         if self.current is not None:
             current = np.ascontiguousarray(self.current, dtype=np.float64)
             if current.ndim != 1 or not np.all(np.isfinite(current)):
@@ -100,10 +105,34 @@ class Stimulus:
             dt=float(dt),
         )
 
+    @classmethod
+    def spontaneous(
+        cls, *, total: float, onset: float = 0.0, temperature: float | None = None
+    ) -> "Stimulus":
+        """Nothing is injected; features count from ``onset`` (after the burn-in) to ``total`` ms."""
+        if not 0 <= onset < total:
+            raise BadInputError(
+                f"spontaneous activity of {total:g} ms has nothing left after a burn-in of "
+                f"{onset:g} ms; make it longer than the burn-in"
+            )
+        return cls(
+            unit=NO_CURRENT,
+            onset=float(onset),
+            offset=float(total),
+            total=float(total),
+            amplitude=0.0,
+            temperature=None if temperature is None else float(temperature),
+        )
+
     @property
     def is_step(self) -> bool:
-        """True for a square step, False for a waveform."""
-        return self.current is None
+        """True for a square step, False for a waveform and for spontaneous activity."""
+        return self.current is None and not self.is_spontaneous
+
+    @property
+    def is_spontaneous(self) -> bool:
+        """True where nothing is injected."""
+        return self.unit == NO_CURRENT
 
     @property
     def duration(self) -> float:
@@ -139,6 +168,8 @@ class Stimulus:
             "total": self.total,
             "holding": self.holding,
         }
+        if self.temperature is not None:
+            values["temperature"] = self.temperature
         if self.current is None:
             return values | {"amplitude": self.amplitude}
         return values | {"current": self.current.tolist(), "dt": self.dt}

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurosbi.contract import Feature, Observation, Parameter, Stimulus
+from neurosbi.contract import Feature, Observation, Parameter, Stimulus, SweepObservation
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import finite_data
@@ -305,16 +305,24 @@ def _posterior_predictive(result: StoredResult) -> xr.Dataset:
 def _observed(result: StoredResult) -> xr.Dataset:
     o = result.observation
     group = xr.Dataset(
-        {
-            "voltage": ("time", np.asarray(o.voltage, dtype=np.float64), {"units": "mV"}),
-            "x": ("feature", np.asarray(o.x, dtype=np.float64)),
-        },
-        coords=_time(o) | _feature_coordinate(result.features),
-        attrs={"sweep": int(o.sweep), "dt": float(o.dt), "notes": json.dumps(list(o.notes))},
+        {"x": ("feature", np.asarray(o.x, dtype=np.float64))},
+        coords=_feature_coordinate(result.features),
+        attrs={"notes": json.dumps(list(o.notes))},
     )
+    if isinstance(o, SweepObservation):
+        voltage = np.asarray(o.voltage, dtype=np.float64)
+        group = group.assign(voltage=("time", voltage, {"units": "mV"}))
+        group = group.assign_coords(_time(len(voltage), o.dt)).assign_attrs(sweep=int(o.sweep))
+    if o.record is not None:
+        group["record"] = (("record_time", *_RECORD_DIMS[o.record.ndim - 1]), o.record)
+    if o.dt is not None:
+        group.attrs["dt"] = float(o.dt)
     if result.true_theta is not None:
         group["true_theta"] = ("parameter", np.asarray(result.true_theta, dtype=np.float64))
     return group
+
+
+_RECORD_DIMS = ((), ("population",))
 
 
 def _stimulus(o: Observation) -> xr.Dataset:
@@ -322,24 +330,23 @@ def _stimulus(o: Observation) -> xr.Dataset:
     # a waveform, in its own variable.
     stimulus = o.stimulus
     description = {k: v for k, v in stimulus.to_dict().items() if k != "current"}
-    n = len(o.voltage)
-    current = np.full(n, np.nan)
-    sampled = stimulus.sampled(o.dt)[:n]
-    current[: len(sampled)] = sampled
-    if len(sampled):
-        current[len(sampled) :] = sampled[-1]
-    group = xr.Dataset(
-        {"current": ("time", current, {"units": stimulus.unit})},
-        coords=_time(o),
-        attrs={"stimulus": json.dumps(description)},
-    )
+    group = xr.Dataset(attrs={"stimulus": json.dumps(description)})
+    if isinstance(o, SweepObservation):
+        n = len(o.voltage)
+        current = np.full(n, np.nan)
+        sampled = stimulus.sampled(o.dt)[:n]
+        current[: len(sampled)] = sampled
+        if len(sampled):
+            current[len(sampled) :] = sampled[-1]
+        group = group.assign(current=("time", current, {"units": stimulus.unit}))
+        group = group.assign_coords(_time(n, o.dt))
     if stimulus.current is not None:
         group["waveform"] = ("sample", stimulus.current, {"units": stimulus.unit})
     return group
 
 
-def _time(o: Observation) -> dict[str, Any]:
-    return {"time": ("time", np.arange(len(o.voltage)) * o.dt, {"units": "ms"})}
+def _time(n: int, dt: float) -> dict[str, Any]:
+    return {"time": ("time", np.arange(n) * dt, {"units": "ms"})}
 
 
 def _epochs(history: Mapping[str, Any]) -> np.ndarray:
@@ -405,16 +412,26 @@ def _parameter(name: str, attributes: Mapping[Any, Any]) -> Parameter:
 
 
 def _observation(observed: xr.Dataset, constant: xr.Dataset) -> Observation:
-    stimulus = json.loads(constant.attrs["stimulus"])
+    values = json.loads(constant.attrs["stimulus"])
     if "waveform" in constant:
-        stimulus["current"] = constant["waveform"].values
+        values["current"] = constant["waveform"].values
+    stimulus, x = Stimulus.from_dict(values), observed["x"].values
+    notes = tuple(json.loads(observed.attrs["notes"]))
+    if "voltage" in observed:
+        return SweepObservation(
+            sweep=int(observed.attrs["sweep"]),
+            stimulus=stimulus,
+            voltage=observed["voltage"].values,
+            dt=float(observed.attrs["dt"]),
+            x=x,
+            notes=notes,
+        )
     return Observation(
-        sweep=int(observed.attrs["sweep"]),
-        stimulus=Stimulus.from_dict(stimulus),
-        voltage=observed["voltage"].values,
-        dt=float(observed.attrs["dt"]),
-        x=observed["x"].values,
-        notes=tuple(json.loads(observed.attrs["notes"])),
+        stimulus=stimulus,
+        x=x,
+        record=observed["record"].values if "record" in observed else None,
+        dt=float(observed.attrs["dt"]) if "dt" in observed.attrs else None,
+        notes=notes,
     )
 
 

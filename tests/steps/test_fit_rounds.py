@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from toys import LinearGaussian
 
 import neurosbi as nb
-from neurosbi.contract import CurrentStep, Observation, Stimulus
+from neurosbi.contract import CurrentStep, Stimulus, SweepObservation
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.steps.results import open_result
 
@@ -28,7 +28,9 @@ class Measured(LinearGaussian):
     noise_sd = 0.3
 
     def observe(self, sweep):
-        return Observation(sweep.number, self.stimulus, sweep.voltage, sweep.dt, X_O)
+        return SweepObservation(
+            sweep=sweep.number, stimulus=self.stimulus, voltage=sweep.voltage, dt=sweep.dt, x=X_O
+        )
 
     def log_likelihood(self, theta, data):
         misfit = (data.x - self.check_theta(theta) @ self.matrix.T) / self.noise_sd
@@ -146,7 +148,10 @@ def test_draws_of_a_model_with_a_likelihood_are_weighed(refined, recording, tmp_
         kept = result.stored.importance
         # flat prior of density 6^-3: evidence is the integral of the likelihood over it
         at_mode = Measured().log_likelihood(
-            exact().mean[None], Observation(0, Measured().stimulus, np.zeros(2), 1.0, X_O)
+            exact().mean[None],
+            SweepObservation(
+                sweep=0, stimulus=Measured().stimulus, voltage=np.zeros(2), dt=1.0, x=X_O
+            ),
         )
         volume = 0.5 * np.linalg.slogdet(2 * np.pi * exact().cov)[1]
         assert kept["log_evidence"] == pytest.approx(

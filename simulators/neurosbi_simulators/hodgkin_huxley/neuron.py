@@ -17,6 +17,7 @@ from neurosbi.contract import (
     COARSEST_DT,
     SHORTEST_REST,
     CurrentStep,
+    FeatureTable,
     Observation,
     Setting,
     SimulationBatch,
@@ -26,6 +27,7 @@ from neurosbi.contract import (
     StimulusBatch,
     StimulusFamily,
     Sweep,
+    SweepObservation,
     TraceBins,
 )
 from neurosbi.contract.resample import average_down
@@ -179,7 +181,7 @@ class PointNeuron(Simulator):
         run.binned[run.status() == Status.BLOW_UP] = np.nan
         return SimulationBatch(self._features(run, drive), run.status(), trace=run.binned)
 
-    def observe_binned(self, observation: Observation, bins: TraceBins) -> np.ndarray:
+    def observe_binned(self, observation: SweepObservation, bins: TraceBins) -> np.ndarray:
         """See `Simulator.observe_binned`; by the code that bins simulations."""
         stimulus = observation.stimulus
         run = self._accumulate(
@@ -236,7 +238,7 @@ class PointNeuron(Simulator):
             v, dt=data.attrs["dt"], onset=data.attrs["onset"], offset=data.attrs["offset"]
         )
 
-    def observe(self, sweep: Sweep) -> Observation:
+    def observe(self, sweep: Sweep) -> SweepObservation:
         """The sweep cut to its stimulus, its features, and notes on what was assumed."""
         if sweep.problem:
             raise BadInputError(f"sweep {sweep.number} cannot be fitted: {sweep.problem}")
@@ -251,13 +253,20 @@ class PointNeuron(Simulator):
         x = self._measure(
             voltage[None, :], dt=dt, onset=cut.stimulus.onset, offset=cut.stimulus.offset
         )[0]
-        return Observation(
+        return SweepObservation(
             sweep=sweep.number,
             stimulus=self.in_model_units(cut.stimulus),
             voltage=voltage,
             dt=dt,
             x=x,
             notes=cut.notes,
+        )
+
+    def observe_table(self, table: FeatureTable) -> Observation:
+        """Refused: what these features mean depends on the current, which a table does not tell."""
+        raise BadInputError(
+            f"{table.path.name}: features of a current-clamp sweep say nothing without the current; "
+            f"give the recording itself to {self.name}"
         )
 
     # -- how a call becomes blocks

@@ -7,11 +7,11 @@ from neurosbi_simulators.hodgkin_huxley import HodgkinHuxley
 
 from neurosbi.contract import (
     BinSection,
-    Observation,
     Status,
     StepFamily,
     Stimulus,
     StimulusBatch,
+    SweepObservation,
     TraceBins,
 )
 
@@ -94,9 +94,13 @@ def test_a_recording_is_binned_like_a_simulation():
     binned = model.simulate_binned(theta, bins=BINS, stimulus=stimulus, seed=1).trace
     assert binned is not None
     for i in range(3):
-        sweep = Observation(0, stimulus, v[i], model.dt, np.empty(0))
+        sweep = SweepObservation(
+            sweep=0, stimulus=stimulus, voltage=v[i], dt=model.dt, x=np.empty(0)
+        )
         same(model.observe_binned(sweep, BINS), binned[i])
-    finer = Observation(0, stimulus, np.repeat(v[0], 2), model.dt / 2, np.empty(0))
+    finer = SweepObservation(
+        sweep=0, stimulus=stimulus, voltage=np.repeat(v[0], 2), dt=model.dt / 2, x=np.empty(0)
+    )
     np.testing.assert_allclose(model.observe_binned(finer, BINS), binned[0], rtol=1e-6)
 
 
