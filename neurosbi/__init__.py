@@ -28,6 +28,7 @@ _PUBLIC = {
     "open_network": "neurosbi.steps.train",
     "open_result": "neurosbi.steps.results",
     "open_simulations": "neurosbi.store",
+    "read_data": "neurosbi.recordings",
     "read_recording": "neurosbi.recordings",
     "simulate": "neurosbi.steps.simulate",
     "simulator": "neurosbi.registry",

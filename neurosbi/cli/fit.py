@@ -20,7 +20,11 @@ NEEDS_ARGUMENTS = True
 def fit(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE...", help="Recordings in current clamp: NWB 1, NWB 2 or ABF."),
+        typer.Argument(
+            metavar="FILE...",
+            help="Recordings: current clamp (NWB 1, NWB 2, ABF), spike trains "
+            "(NWB units, CSV with unit,time_ms) or measured features (CSV with feature,value).",
+        ),
     ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Fit the recording that comes with neurosbi.")
@@ -131,6 +135,8 @@ def fit(
     neurosbi fit cell.nwb --sweeps 39 --inputs both
 
     neurosbi fit *.abf --simulator hodgkin-huxley-cortical --existing skip
+
+    neurosbi fit data/pyloric/845_082_0044.csv --simulator pyloric
     """
     from neurosbi.cli.options import parse_settings
     from neurosbi.recordings import demo_recording
@@ -201,12 +207,12 @@ def fit(
 
 def _check_folders(paths: list[Path]) -> None:
     """Refuse recordings whose results would go to the same folder."""
-    from neurosbi.recordings import read_recording
+    from neurosbi.recordings import read_data
 
     names: dict[str, Path] = {}
     for path in paths if len(paths) > 1 else ():
         try:
-            name = read_recording(path).name
+            name = read_data(path).name
         except Exception:
             continue  # said when its turn comes
         if name in names:

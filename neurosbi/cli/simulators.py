@@ -129,6 +129,15 @@ def _parameter_row(parameter: "Parameter") -> list[str]:
 
 def _stimuli(model: "Simulator") -> list[str]:
     stimulus, family = model.stimulus, model.stimulus_family
+    if stimulus.is_spontaneous:
+        lines = [
+            f"No stimulus: {stimulus.duration:g} ms of spontaneous activity after "
+            f"{stimulus.onset:g} ms of burn-in"
+        ]
+        if family.parameters:
+            ranges = [f"{p.name} {p.low:g} to {p.high:g} {p.unit}" for p in family.parameters]
+            lines.append(f"One network serves: {', '.join(ranges)}")
+        return lines
     kind = f"a step of {stimulus.amplitude:g} {stimulus.unit}" if stimulus.is_step else "a waveform"
     lines = [
         f"Default stimulus: {kind} from {stimulus.onset:g} to {stimulus.offset:g} ms of "

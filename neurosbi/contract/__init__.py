@@ -29,6 +29,9 @@ from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
 from neurosbi.contract.trace_bins import BinSection, TraceBins
 
+Recorded = Recording | SpikeTrains | FeatureTable
+"""What can be read and fitted."""
+
 __all__ = [
     "COARSEST_DT",
     "SHORTEST_REST",
@@ -39,6 +42,7 @@ __all__ = [
     "FixedStimulus",
     "Observation",
     "Parameter",
+    "Recorded",
     "Recording",
     "Setting",
     "SimulationBatch",

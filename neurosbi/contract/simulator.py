@@ -67,11 +67,13 @@ class Observation:
     """Data as the simulator sees them: what was done, and the features ``x[feature]``.
 
     ``record`` is what was recorded in the simulator's own form, for those that have a likelihood
-    (spike counts [time, population] every ``dt`` ms). ``notes`` say what was assumed.
+    (spike counts [time, population] every ``dt`` ms). ``sweep`` is the number of a current-clamp
+    sweep. ``notes`` say what was assumed.
     """
 
     stimulus: Stimulus
     x: np.ndarray
+    sweep: int | None = None
     record: np.ndarray | None = None
     dt: float | None = None
     notes: tuple[str, ...] = ()
@@ -81,9 +83,9 @@ class Observation:
 class SweepObservation(Observation):
     """A current-clamp sweep cut to its stimulus window: ``voltage[time]`` in mV every ``dt`` ms."""
 
-    sweep: int
+    sweep: int  # type: ignore[assignment]  # a sweep always has its number and time step
     voltage: np.ndarray
-    dt: float  # type: ignore[assignment]  # a sweep always has one
+    dt: float  # type: ignore[assignment]
 
 
 class Simulator(ABC):
@@ -250,14 +252,20 @@ class Simulator(ABC):
 
         Raises `BadInputError` where the sweep cannot be compared with this simulator.
         """
-        raise BadInputError(f"simulator {self.name} cannot be fitted to a current-clamp sweep")
+        raise BadInputError(
+            f"simulator {self.name} cannot be fitted to a current-clamp sweep; name another one "
+            "(--simulator)"
+        )
 
     def observe_spikes(self, trains: SpikeTrains) -> Observation:
         """Spike trains in this model's form (populations, bins), with their features.
 
         Raises `BadInputError` where spike trains cannot be compared with this simulator.
         """
-        raise BadInputError(f"simulator {self.name} cannot be fitted to spike trains")
+        raise BadInputError(
+            f"{trains.path.name} holds spike trains, to which simulator {self.name} cannot be "
+            "fitted; name another one (--simulator)"
+        )
 
     def observe_table(self, table: FeatureTable) -> Observation:
         """Features measured elsewhere, in the order of ``feature_set``; missing ones are NaN.

@@ -14,29 +14,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurosbi.contract import Feature, Observation
-from neurosbi.plots.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    PRIOR,
-    RECORDING,
-    SKY,
-    new_figure,
-    styled,
-    unit_text,
-)
+from neurosbi.contract import Feature, SweepObservation
+from neurosbi.plots.deviations import draw_deviations
+from neurosbi.plots.style import BLUE, RECORDING, SKY, new_figure, styled, unit_text
 
 SPIKE_LEVEL = -10.0  # mV; what crosses it upward is taken for a spike when choosing the window
 _STACKED = 5
 _LEAD = 30.0  # ms before the first spike, at most, in the enlarged window
 _WIDEST = 60.0  # ms from the first spike to the end of the enlarged window
-_LIMIT = 3.0  # prior spreads; what lies beyond is drawn at the rim
 
 
 @styled
 def plot_predictive(
-    observation: Observation,
+    observation: SweepObservation,
     traces: xr.Dataset | None,
     *,
     features: Sequence[Feature],
@@ -58,11 +48,11 @@ def plot_predictive(
     _stack(stack, observation, traces)
     _current(current, observation)
     _zoom(zoom, observation, traces)
-    _features(row, features, observation.x, x, prior_x, spread)
+    draw_deviations(row, features, observation.x, x, prior_x, spread)
     return figure
 
 
-def _stack(axes: Axes, observation: Observation, traces: xr.Dataset | None) -> None:
+def _stack(axes: Axes, observation: SweepObservation, traces: xr.Dataset | None) -> None:
     time = np.arange(len(observation.voltage)) * observation.dt
     rows = [(time, observation.voltage, RECORDING, "recording")]
     if traces is not None:
@@ -119,7 +109,7 @@ def _scale_bar(axes: Axes, height: float) -> None:
     )
 
 
-def _current(axes: Axes, observation: Observation) -> None:
+def _current(axes: Axes, observation: SweepObservation) -> None:
     sampled = observation.stimulus.sampled(observation.dt)[: len(observation.voltage)]
     axes.plot(np.arange(len(sampled)) * observation.dt, sampled, color=RECORDING, lw=1.1)
     axes.set_xlabel("time (ms)")
@@ -127,7 +117,7 @@ def _current(axes: Axes, observation: Observation) -> None:
     axes.margins(y=0.15)
 
 
-def _zoom(axes: Axes, observation: Observation, traces: xr.Dataset | None) -> None:
+def _zoom(axes: Axes, observation: SweepObservation, traces: xr.Dataset | None) -> None:
     start, stop, title = _window(observation)
     time = np.arange(len(observation.voltage)) * observation.dt
     if traces is not None:
@@ -145,7 +135,7 @@ def _zoom(axes: Axes, observation: Observation, traces: xr.Dataset | None) -> No
     axes.set_ylim(low, high + 0.16 * (high - low))  # room for the legend
 
 
-def _window(observation: Observation) -> tuple[float, float, str]:
+def _window(observation: SweepObservation) -> tuple[float, float, str]:
     v, dt, stimulus = observation.voltage, observation.dt, observation.stimulus
     with np.errstate(invalid="ignore"):
         crossings = np.flatnonzero((v[1:] >= SPIKE_LEVEL) & (v[:-1] < SPIKE_LEVEL)) * dt
@@ -159,64 +149,3 @@ def _window(observation: Observation) -> tuple[float, float, str]:
     # Spikes far apart: show one of them well rather than three as needles.
     stop = last + 10.0 if last - first < _WIDEST else first + _WIDEST
     return max(0.0, start), min(end, max(stop, first + 20.0)), "First spikes"
-
-
-def _features(
-    axes: Axes,
-    features: Sequence[Feature],
-    x_observed: np.ndarray,
-    x: np.ndarray,
-    prior_x: np.ndarray,
-    spread: np.ndarray,
-) -> None:
-    axes.axhline(0, color=RECORDING, lw=1.2, zorder=1)
-    for i in range(len(features)):
-        if not (np.isfinite(x_observed[i]) and np.isfinite(spread[i])):
-            word = "undefined" if not np.isfinite(x_observed[i]) else "constant"
-            axes.text(
-                i,
-                0,
-                word,
-                rotation=90,
-                ha="center",
-                va="center",
-                color=GREY,
-                fontsize=7.5,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-            )
-            continue
-        for values, kind in ((prior_x[:, i], "prior"), (x[:, i], "posterior")):
-            z = (values[np.isfinite(values)] - x_observed[i]) / spread[i]
-            if not len(z):
-                continue
-            q = np.clip(np.quantile(z, [0.05, 0.25, 0.5, 0.75, 0.95]), -_LIMIT, _LIMIT)
-            if kind == "prior":
-                axes.bar(i, q[4] - q[0], 0.62, bottom=q[0], color=PRIOR, alpha=0.75, zorder=0)
-                continue
-            axes.plot([i, i], [q[0], q[4]], color=BLUE, lw=1.2, zorder=3)
-            axes.plot([i, i], [q[1], q[3]], color=BLUE, lw=4.5, solid_capstyle="butt", zorder=3)
-            rim = abs(q[2]) >= _LIMIT
-            axes.plot(
-                i,
-                q[2],
-                "^" if rim and q[2] > 0 else "v" if rim else "o",
-                color=ORANGE if rim else "white",
-                mec=ORANGE if rim else BLUE,
-                mew=1.2,
-                ms=5.5,
-                zorder=4,
-            )
-    n = len(features)
-    axes.set_xticks(
-        range(n),
-        [f.name.replace("_", " ") for f in features],
-        rotation=30 if n > 4 else 0,
-        ha="right" if n > 4 else "center",
-    )
-    axes.set(xlim=(-0.6, n - 0.4), ylim=(-1.08 * _LIMIT, 1.08 * _LIMIT))
-    axes.set_ylabel("deviation from recording\n(prior spreads)")
-    axes.set_title(
-        "Features: prediction minus recording (dot: median, bars: 50 % and 90 %; grey: 90 % of the "
-        "prior)",
-        loc="left",
-    )

@@ -4,7 +4,7 @@ The libraries that read the formats are imported when a file of theirs is opened
 """
 
 from neurosbi.recordings.passive import PassiveProperties, estimate_passive, rheobase
-from neurosbi.recordings.read import demo_recording, read_recording
+from neurosbi.recordings.read import demo_recording, read_data, read_recording
 from neurosbi.recordings.select import (
     default_sweep,
     format_sweeps,
@@ -24,6 +24,7 @@ __all__ = [
     "find_steps",
     "format_sweeps",
     "parse_sweeps",
+    "read_data",
     "read_recording",
     "rheobase",
     "select_sweeps",

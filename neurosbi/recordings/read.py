@@ -1,11 +1,11 @@
 """Open a recording whatever its format: the content decides, not the name of the file."""
 
-__all__ = ["demo_recording", "read_recording"]
+__all__ = ["demo_recording", "read_data", "read_recording"]
 
 import math
 from pathlib import Path
 
-from neurosbi.contract import Recording
+from neurosbi.contract import Recorded, Recording
 from neurosbi.errors import BadInputError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -21,6 +21,36 @@ _KNOWN_ELSEWHERE = {  # what people try, and what to do instead
     ".npz": "a NumPy archive",
     ".pkl": "a Python pickle",
 }
+
+
+def read_data(path: str | Path, *, junction_potential: float = 0.0) -> Recorded:
+    """Read whatever can be fitted: sweeps, spike trains or a table of features.
+
+    NWB and ABF files with intracellular sweeps give a `Recording` (see `read_recording`), NWB files
+    with sorted units and CSV tables of spikes `SpikeTrains`, CSV tables of features a
+    `FeatureTable` (see `neurosbi.recordings.tables`).
+
+    Raises `BadInputError` as `read_recording`, and for a ``junction_potential`` where there is no
+    voltage.
+    """
+    path = Path(path)
+    data: Recorded
+    if path.suffix.lower() == ".csv" and path.is_file():
+        from neurosbi.recordings.tables import read_table
+
+        data = read_table(path)
+    elif _holds_units(path):
+        from neurosbi.recordings.units import read_units
+
+        data = read_units(path)
+    else:
+        return read_recording(path, junction_potential=junction_potential)
+    if junction_potential:
+        raise BadInputError(
+            f"{path.name} holds no membrane voltage, so there is nothing to correct; leave the "
+            "junction potential out"
+        )
+    return data
 
 
 def read_recording(path: str | Path, *, junction_potential: float = 0.0) -> Recording:
@@ -39,17 +69,7 @@ def read_recording(path: str | Path, *, junction_potential: float = 0.0) -> Reco
             f"a junction potential of {junction_potential} mV is not possible; typical values lie "
             "between -16 and 5 mV"
         )
-    if path.is_dir():
-        raise BadInputError(f"{path} is a folder; give one recording file (NWB or ABF) in it")
-    if not path.is_file():
-        raise BadInputError(f"there is no file {path}; check the path")
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be opened: {error.strerror}") from error
-    if not head:
-        raise BadInputError(f"{path} is empty (0 bytes); copy or download it again")
+    head = _head(path)
 
     from neurosbi.recordings.abf import is_abf, read_abf
 
@@ -70,6 +90,34 @@ def read_recording(path: str | Path, *, junction_potential: float = 0.0) -> Reco
     from neurosbi.recordings.nwb import read_nwb
 
     return read_nwb(path, junction_potential=junction_potential)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file; raises `BadInputError` where there is none."""
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder; give one recording file (NWB or ABF) in it")
+    if not path.is_file():
+        raise BadInputError(f"there is no file {path}; check the path")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be opened: {error.strerror}") from error
+    if not head:
+        raise BadInputError(f"{path} is empty (0 bytes); copy or download it again")
+    return head
+
+
+def _holds_units(path: Path) -> bool:
+    """Whether this is an NWB 2 file with sorted units and no intracellular sweeps."""
+    from neurosbi.recordings.units import has_units_only
+
+    if not path.is_file() or not _head(path).startswith(_HDF5):
+        return False
+    try:
+        return has_units_only(path)
+    except OSError:
+        return False  # `read_recording` says what is wrong with it
 
 
 def demo_recording() -> Path:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SimulateOne = Callable[[np.ndarray, Stimulus, np.random.Generator], Sequence[float]]
 
 _CHUNKS_PER_WORKER = 4  # short chunks at the end keep all workers busy
-_NO_STIMULUS = Stimulus.step(amplitude=0.0, onset=0.0, duration=1.0)
+_NO_STIMULUS = Stimulus.spontaneous(total=1.0)
 
 
 class BlackBoxSimulator(Simulator):

@@ -5,8 +5,11 @@ __all__ = ["calibration_figure", "figures", "png"]
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from neurosbi.checks import Calibration
 from neurosbi.checks.spread import defined_values
+from neurosbi.contract import SweepObservation
 from neurosbi.report.findings import Findings
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
     from neurosbi.plots import (
         pairplot,
         plot_features,
-        plot_predictive,
         plot_protocol,
         plot_training,
     )
@@ -30,14 +32,7 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
     prior_x = defined_values(stored.prior_x, stored.prior_status < 2)
     drawn = {
         "pairplot": pairplot(stored.theta, stored.parameters, true=stored.true_theta),
-        "predictive": plot_predictive(
-            stored.observation,
-            stored.traces,
-            features=stored.features,
-            x=x,
-            prior_x=prior_x,
-            spread=check.spread,
-        ),
+        "predictive": _predictive(findings, x, prior_x),
         "features": plot_features(stored.features, stored.observation.x, x=x, prior_x=prior_x),
     }
     sweeps = stored.sweeps
@@ -59,6 +54,22 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
     if "train_loss" in history or "validation_loss" in history:
         drawn["training"] = plot_training(history)
     return drawn
+
+
+def _predictive(findings: Findings, x: np.ndarray, prior_x: np.ndarray) -> "Figure":
+    """Data and simulations of the posterior, as traces and features."""
+    from neurosbi.plots import plot_activity, plot_predictive
+
+    stored = findings.stored
+    values = {
+        "features": stored.features,
+        "x": x,
+        "prior_x": prior_x,
+        "spread": findings.predictive.spread,
+    }
+    if isinstance(stored.observation, SweepObservation):
+        return plot_predictive(stored.observation, stored.traces, **values)
+    return plot_activity(stored.observation, stored.traces, **values)
 
 
 def calibration_figure(calibration: Calibration) -> "Figure":

@@ -136,7 +136,8 @@ class Findings:
     def _sweeps_text(self) -> str:
         sweeps = self.stored.sweeps
         if sweeps is None or len(sweeps.number) == 1:
-            return f"sweep {self.stored.observation.sweep}"
+            sweep = self.stored.observation.sweep
+            return "" if sweep is None else f"sweep {sweep}"
         return f"{len(sweeps.number)} sweeps"
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import Stimulus
+from neurosbi.contract import Stimulus, SweepObservation
 from neurosbi.plots.style import unit_text
 from neurosbi.report.checks import check_table
 from neurosbi.report.figures import figures, png
@@ -56,6 +56,7 @@ def render_report(
         features=_feature_rows(findings),
         prior_sentences=[_sentence(s) for s in findings.prior_predictive.sentences],
         distance_text=_distance_text(findings),
+        activity_text=_activity_text(findings),
         valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
         images={
             name: base64.b64encode(images[name]).decode() if name in images else ""
@@ -96,11 +97,28 @@ def stimulus_text(stimulus: Stimulus) -> str:
         if stimulus.holding:
             text += f" on a holding current of {stimulus.holding:.4g} {unit}"
         return text
+    if stimulus.is_spontaneous:
+        text = f"none; {stimulus.duration:.5g} ms of spontaneous activity"
+        if stimulus.onset:
+            text += f" after {stimulus.onset:.5g} ms of burn-in in simulations"
+        if stimulus.temperature is not None:
+            text += f", at {stimulus.temperature:g} degC"
+        return text
     current = stimulus.current if stimulus.current is not None else np.zeros(1)
     return (
         f"recorded current waveform, {stimulus.total:.5g} ms, {current.min():.4g} to "
         f"{current.max():.4g} {unit}"
     )
+
+
+def _activity_text(findings: Findings) -> str:
+    """What the figure of predictions shows."""
+    if isinstance(findings.stored.observation, SweepObservation):
+        return (
+            "Simulations with parameters drawn from the posterior, at the injected current of the "
+            "recording, with noise."
+        )
+    return "Simulations with parameters drawn from the posterior, and their features."
 
 
 def _sentence(text: str) -> str:
@@ -114,7 +132,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     if sweeps is not None and len(sweeps.number) > 1:
         facts.append(("sweeps", f"{', '.join(map(str, sorted(sweeps.number)))}, fitted together"))
         facts.append(("sweep of the figures", str(stored.observation.sweep)))
-    else:
+    elif stored.observation.sweep is not None:
         facts.append(("sweep", str(stored.observation.sweep)))
     facts.append(("stimulus", stimulus_text(stored.observation.stimulus)))
     simulator = stored.simulator

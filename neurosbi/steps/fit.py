@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from neurosbi.contract import Recording, Simulator
+from neurosbi.contract import FeatureTable, Recorded, Recording, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.recordings import format_sweeps
@@ -48,12 +48,13 @@ SAMPLES = 2_000
 _PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _TRACES = 12
+_TRACE_POINTS = 20_000  # of the activity shown where no sweep was recorded
 _ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
 def fit(
-    recording: str | Path | Recording,
+    recording: str | Path | Recorded,
     *,
     simulator: str | Simulator = "hodgkin-huxley",
     method: str = "npe",
@@ -75,10 +76,11 @@ def fit(
     progress: bool = True,
     **options: Any,
 ) -> Result:
-    """Fit a simulator to the step sweeps of a recording and write the result folder.
+    """Fit a simulator to a recording and write the result folder.
 
-    ``recording`` is a file (NWB, ABF) or a `Recording`. All usable step sweeps are fitted
-    together where there are several; ``sweeps`` ("12,14-18") restricts them. A recording with one
+    ``recording`` is a file or what was read of one (see `neurosbi.read_data`): current-clamp
+    sweeps (NWB, ABF), spike trains (NWB, CSV) or a table of features (CSV). All usable step sweeps
+    are fitted together where there are several; ``sweeps`` ("12,14-18") restricts them. A recording with one
     such sweep, or another kind of stimulus, is fitted to that sweep
     (see `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a
     `Simulator`; ``features`` and ``settings`` go to one given by name, and ``area`` is the membrane
@@ -289,10 +291,12 @@ def _compared(config: Mapping[str, Any]) -> str:
 
 def _announce(plan: Plan, *, show: bool) -> None:
     name = f"{plan.recording.path.name}: fitting {plan.simulator.name} to"
-    if len(plan.observations) > 1:
+    if not isinstance(plan.recording, Recording):
+        say(f"{name} {_described(plan)}", show=show)
+    elif len(plan.observations) > 1:
         amplitudes = [o.stimulus.amplitude for o in plan.observations]
         unit = plan.observation.stimulus.unit
-        numbers = format_sweeps(o.sweep for o in plan.observations)
+        numbers = format_sweeps(o.sweep for o in plan.sweeps)
         say(
             f"{name} {len(amplitudes)} sweeps together ({numbers}; steps of {min(amplitudes):.3g} "
             f"to {max(amplitudes):.3g} {unit})",
@@ -300,14 +304,28 @@ def _announce(plan: Plan, *, show: bool) -> None:
         )
     else:
         stimulus = plan.observation.stimulus
-        step = plan.recording.sweep(plan.observation.sweep).test_step
+        sweep = plan.sweeps[0].sweep
+        step = plan.recording.sweep(sweep).test_step
         kind = f"step of {step.amplitude:.4g} pA" if step else "recorded current"
         say(
-            f"{name} sweep {plan.observation.sweep} ({kind}, {stimulus.duration:.0f} ms)",
+            f"{name} sweep {sweep} ({kind}, {stimulus.duration:.0f} ms)",
             show=show,
         )
     for note in plan.observation.notes:
         say(f"  {note}", show=show)
+
+
+def _described(plan: Plan) -> str:
+    """What other data than sweeps hold, in words."""
+    data, x = plan.recording, plan.observation.x
+    if isinstance(data, FeatureTable):
+        return f"{int(np.isfinite(x).sum())} of {len(x)} features"
+    assert not isinstance(data, Recording)
+    n = sum(map(len, data.times))
+    return (
+        f"{n:,} spikes of {len(data.units)} units in {len(data.population_names)} population"
+        f"{'s' if len(data.population_names) > 1 else ''} ({data.duration / 1e3:.4g} s)"
+    )
 
 
 def _cached(
@@ -465,13 +483,14 @@ def _infer(
             prior_x=prior.batches[0].x,
             prior_status=prior.batches[0].status,
             n_traces=_TRACES,
+            stride=_stride(plan),
             threads=threads,
         )
         sweeps = (
             check_sweeps(
                 simulator,
                 net,
-                plan.observations,
+                plan.sweeps,
                 theta,
                 prior,
                 given=given,
@@ -537,7 +556,11 @@ def _infer(
             "name": plan.recording.name,
             "path": plan.recording.path.name,
             "format": plan.recording.format,
-            "junction_potential": plan.recording.junction_potential,
+            **(
+                {"junction_potential": plan.recording.junction_potential}
+                if isinstance(plan.recording, Recording)
+                else {}
+            ),
             "metadata": {
                 k: v
                 for k, v in plan.recording.metadata.items()
@@ -550,6 +573,14 @@ def _infer(
         rounds=None if refinement is None else round_table(refinement),
         importance=importance,
     )
+
+
+def _stride(plan: Plan) -> int:
+    """Every how many steps a trace is kept: all of a sweep, enough for a figure of other data."""
+    dt = plan.simulator.settings.get("dt")
+    if isinstance(plan.recording, Recording) or not isinstance(dt, (int, float)):
+        return 1
+    return max(1, int(plan.observation.stimulus.total / dt / _TRACE_POINTS))
 
 
 def _config_of(plan: Plan, network: "Network") -> dict[str, Any]:

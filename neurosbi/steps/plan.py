@@ -16,15 +16,18 @@ import numpy as np
 from neurosbi.contract import (
     FixedStimulus,
     Observation,
+    Recorded,
     Recording,
     Simulator,
     StimulusFamily,
     Sweep,
+    SweepObservation,
     SweepSets,
 )
 from neurosbi.errors import BadInputError
-from neurosbi.recordings import default_sweep, estimate_passive, read_recording, select_sweeps
+from neurosbi.recordings import default_sweep, estimate_passive, read_data, select_sweeps
 from neurosbi.registry import simulator as make_simulator
+from neurosbi.steps.plan_data import plan_data
 from neurosbi.steps.sweep_choice import TooFewSweepsError, sweeps_together
 
 if TYPE_CHECKING:
@@ -36,15 +39,16 @@ _SPECIFIC_CAPACITANCE = 1.0  # uF/cm2, of simulators that have no setting C_m
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What will be fitted: the recording's sweeps as the simulator sees them, and the stimuli.
+    """What will be fitted: the data as the simulator sees them, and the stimuli.
 
-    ``observations`` are fitted together; the first is the one that figures show. There is more
-    than one only if ``family`` is one of sets of sweeps. ``trace[channel, bin]`` is the
+    ``recording`` is what was read: sweeps, spike trains or a table of features. ``observations``
+    are fitted together; the first is the one that figures show. There is more than one only if
+    ``family`` is one of sets of sweeps. ``trace[channel, bin]`` is the
     voltage of a fit to it, None for a fit to features. ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
     sweeps), "sweep_data" that of the voltage and current of the sweeps.
     """
 
-    recording: Recording
+    recording: Recorded
     simulator: Simulator
     observations: tuple[Observation, ...]
     family: StimulusFamily
@@ -54,8 +58,13 @@ class Plan:
 
     @property
     def observation(self) -> Observation:
-        """The sweep that figures show."""
+        """The data that figures show."""
         return self.observations[0]
+
+    @property
+    def sweeps(self) -> tuple[SweepObservation, ...]:
+        """The observations that are sweeps: all of a recording, none of other data."""
+        return tuple(o for o in self.observations if isinstance(o, SweepObservation))
 
     @property
     def together(self) -> bool:
@@ -69,7 +78,7 @@ class Plan:
 
 
 def plan_fit(
-    recording: str | Path | Recording,
+    recording: str | Path | Recorded,
     *,
     simulator: str | Simulator = "hodgkin-huxley",
     method: str = "npe",
@@ -86,16 +95,33 @@ def plan_fit(
     All usable step sweeps are fitted together where the recording has several and the simulator
     can; else one is, chosen by `neurosbi.recordings.default_sweep`. With a ``network`` given,
     method, stimuli and inputs are those it was trained for. ``inputs`` "trace" and "both" take one
-    sweep. Raises `BadInputError` with the reason when
-    this recording cannot be fitted.
+    sweep. Spike trains and tables of features are one observation (see `plan_data`). Raises
+    `BadInputError` with the reason when this recording cannot be fitted.
     """
-    if not isinstance(recording, Recording):
-        recording = read_recording(recording, junction_potential=junction_potential)
-    elif junction_potential:
+    if isinstance(recording, (str, Path)):
+        recording = read_data(recording, junction_potential=junction_potential)
+    elif junction_potential and isinstance(recording, Recording):
         raise BadInputError(
             f"the recording {recording.name} is read already (with a junction correction of "
             f"{recording.junction_potential:g} mV); give junction_potential to read_recording"
         )
+    if not isinstance(recording, Recording):
+        only_for_sweeps = {
+            "--sweeps": sweeps is not None,
+            "--area": area is not None,
+            "--junction-potential": bool(junction_potential),
+            "--inputs": inputs != "features",
+        }
+        simulator, seen, family, method, config = plan_data(
+            recording,
+            simulator=simulator,
+            method=method,
+            features=features,
+            settings=settings,
+            network=network,
+            only_for_sweeps=only_for_sweeps,
+        )
+        return Plan(recording, simulator, (seen,), family, method, config)
     chosen_from = replace(recording, sweeps=select_sweeps(recording, sweeps))
     sweep = default_sweep(chosen_from)
     notes: list[str] = []
@@ -162,7 +188,7 @@ def _together(
     *,
     network: "Network | None",
     by_name: bool,
-) -> tuple[StimulusFamily, list[Observation], list[str]] | None:
+) -> tuple[StimulusFamily, list[SweepObservation], list[str]] | None:
     """The family of sets, the observations and notes; None if one sweep is fitted by itself."""
     if network is not None:
         network.check_simulator(simulator)
@@ -195,7 +221,7 @@ def _single(
     *,
     network: "Network | None",
     method: str,
-) -> tuple[StimulusFamily, str, Observation, list[str]]:
+) -> tuple[StimulusFamily, str, SweepObservation, list[str]]:
     """Family, method, observation and notes for one sweep by itself."""
     observation = simulator.observe(sweep)
     if not np.isfinite(observation.x).any() and len(observation.x):
@@ -215,7 +241,7 @@ def _single(
 
 def _trace(
     simulator: Simulator,
-    observation: Observation,
+    observation: SweepObservation,
     family: StimulusFamily,
     network: "Network | None",
 ) -> np.ndarray:
@@ -228,7 +254,7 @@ def _trace(
     return simulator.observe_binned(observation, bins)
 
 
-def result_folder(recording: Recording, simulator: str, method: str) -> Path:
+def result_folder(recording: Recorded, simulator: str, method: str) -> Path:
     """The default place of a result: neurosbi-results/<recording>/<simulator>-<method>."""
     return RESULTS / recording.name / f"{simulator}-{method}"
 

@@ -472,10 +472,16 @@ def _check_sizes(folder: Path) -> None:
 
 
 def _single_precision(traces: xr.Dataset | None) -> xr.Dataset | None:
-    # As stored, so that figures drawn now and from disk are the same.
-    if traces is None or "v" not in traces or set(traces["v"].dims) != {"sim", "time"}:
-        return None
-    return traces[["v"]].astype(np.float32).transpose("sim", "time")
+    """The first variable of traces that has a time axis, as it is stored.
+
+    In single precision, so that figures drawn now and from disk are the same.
+    """
+    for name, values in {} if traces is None else traces.data_vars.items():
+        channels = [str(d) for d in values.dims if d not in ("sim", "time")]
+        if {"sim", "time"} <= set(values.dims) and len(channels) <= 1:
+            values = values.astype(np.float32).transpose("sim", "time", *channels)
+            return xr.Dataset({str(name): values})
+    return None
 
 
 def _equal_columns(

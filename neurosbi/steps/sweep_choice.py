@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurosbi.contract import Observation, Recording, Simulator, Sweep, SweepSets
+from neurosbi.contract import Recording, Simulator, Sweep, SweepObservation, SweepSets
 from neurosbi.contract.families import HOLDING_TOLERANCE
 from neurosbi.errors import BadInputError
 from neurosbi.recordings import format_sweeps
@@ -29,7 +29,7 @@ def sweeps_together(
     reference: Sweep,
     least: int,
     by_name: bool,
-) -> tuple[list[Observation], list[str]]:
+) -> tuple[list[SweepObservation], list[str]]:
     """The observations of the ``chosen`` sweeps that ``family`` can hold, ``reference`` first.
 
     Also gives notes on what was left out. ``by_name`` says that the user named the sweeps: then
@@ -39,7 +39,7 @@ def sweeps_together(
     reference is not one of them, `BadInputError` for named sweeps of different sampling.
     """
     largest = max((abs(s.test_step.amplitude) for s in recording.sweeps if s.test_step), default=0)
-    observed: dict[int, Observation] = {}
+    observed: dict[int, SweepObservation] = {}
     reasons: dict[int, str] = {}
     for sweep in recording.sweeps:
         found = _observation(sweep, simulator, family, largest=largest)
@@ -69,7 +69,7 @@ def sweeps_together(
 
 def _observation(
     sweep: Sweep, simulator: Simulator, family: SweepSets, *, largest: float
-) -> Observation | str:
+) -> SweepObservation | str:
     """The sweep as the simulator sees it, or why it cannot be in a set."""
     if sweep.problem:
         return sweep.problem

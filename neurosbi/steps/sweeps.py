@@ -22,7 +22,13 @@ from neurosbi.checks import (
     mean_distance,
     producible_features,
 )
-from neurosbi.contract import Observation, SimulationBatch, Simulator, prior_bounds
+from neurosbi.contract import (
+    Observation,
+    SimulationBatch,
+    Simulator,
+    SweepObservation,
+    prior_bounds,
+)
 from neurosbi.seeds import derive_seed
 from neurosbi.store.sweep_results import SweepGain, SweepResults
 
@@ -94,7 +100,7 @@ def condition_of(
 def check_sweeps(
     simulator: Simulator,
     network: "Network",
-    observations: Sequence[Observation],
+    observations: Sequence[SweepObservation],
     theta: np.ndarray,
     prior: SweepChecks,
     *,
@@ -135,7 +141,7 @@ def check_sweeps(
 def _gain(
     simulator: Simulator,
     network: "Network",
-    observations: Sequence[Observation],
+    observations: Sequence[SweepObservation],
     prior: SweepChecks,
     *,
     given: np.ndarray,
@@ -150,7 +156,7 @@ def _gain(
         subsets.append([*order, *held_out])
     low, high = prior_bounds(simulator.parameters)
     log = np.array([p.scale == "log" for p in simulator.parameters])
-    low, high = np.where(log, np.log(low), low), np.where(log, np.log(high), high)
+    low[log], high[log] = np.log(low[log]), np.log(high[log])
     prior_log_prob = network.prior_log_prob
     width, information, distance = [], [], []
     for subset in subsets:

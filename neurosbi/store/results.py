@@ -3,9 +3,10 @@
 Groups (dims): ``posterior`` and ``prior`` (chain, draw), one variable per parameter with its unit
 and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw), and ``weight`` and
 ``log_likelihood`` where the simulator has a likelihood; ``observed_data``
-``voltage`` (time) and ``x`` (feature); ``constant_data`` ``current`` (time);
+``x`` (feature) and, of a sweep, ``voltage`` (time), of other data ``record``; ``constant_data``
+``current`` (time) of a sweep;
 ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
-simulator has traces, ``v`` (chain, trace, trace_time); ``prior_predictive`` likewise without
+simulator has traces, ``v`` or what else it gives (chain, trace, trace_time[, cell]); ``prior_predictive`` likewise without
 traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
 several sweeps were fitted together (see `sweep_results`); ``rounds`` (round) where the posterior
 was refined; ``calibration``, ``local_calibration`` and ``misspecification`` where those checks were
@@ -53,7 +54,8 @@ class StoredResult:
     ``theta[draw, theta]`` and ``log_prob[draw]`` are the posterior draws; ``prior_theta``,
     ``prior_x``, ``prior_status`` [sim, ...] simulations of the prior at the recorded stimulus;
     ``predictive_x[draw, feature]``, ``predictive_status[draw]`` those of posterior draws and
-    ``traces`` (dims sim, time; ``v`` mV, time in ms) their first few or None. ``history`` maps
+    ``traces`` (dims sim, time[, channel]; one variable, ``v`` in mV or counts; time in ms) their
+    first few or None. ``history`` maps
     epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
     ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
     all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
@@ -293,13 +295,24 @@ def _posterior_predictive(result: StoredResult) -> xr.Dataset:
     group = _simulations(result.features, result.predictive_x, result.predictive_status)
     if result.traces is None:
         return group
-    v = result.traces["v"].transpose("sim", "time")
-    return group.assign(
-        v=(("chain", "trace", "trace_time"), v.values.astype(np.float32)[None], {"units": "mV"})
+    (name, values), *_ = result.traces.data_vars.items()
+    channels = [str(d) for d in values.dims if d not in ("sim", "time")]
+    values = values.transpose("sim", "time", *channels)
+    group = group.assign(
+        {
+            str(name): (
+                ("chain", "trace", "trace_time", *channels),
+                values.values.astype(np.float32)[None],
+                {**values.attrs, "is_trace": 1},
+            )
+        }
     ).assign_coords(
-        trace=("trace", np.arange(v.sizes["sim"]), {"description": "the draw it belongs to"}),
-        trace_time=("trace_time", v["time"].values.astype(np.float64), {"units": "ms"}),
+        trace=("trace", np.arange(values.sizes["sim"]), {"description": "the draw it belongs to"}),
+        trace_time=("trace_time", values["time"].values.astype(np.float64), {"units": "ms"}),
     )
+    named = [c for c in channels if c in values.coords]
+    labels = {c: (c, np.array([str(v) for v in values[c].values], dtype=object)) for c in named}
+    return group.assign_coords(labels)
 
 
 def _observed(result: StoredResult) -> xr.Dataset:
@@ -312,9 +325,11 @@ def _observed(result: StoredResult) -> xr.Dataset:
     if isinstance(o, SweepObservation):
         voltage = np.asarray(o.voltage, dtype=np.float64)
         group = group.assign(voltage=("time", voltage, {"units": "mV"}))
-        group = group.assign_coords(_time(len(voltage), o.dt)).assign_attrs(sweep=int(o.sweep))
+        group = group.assign_coords(_time(len(voltage), o.dt))
     if o.record is not None:
         group["record"] = (("record_time", *_RECORD_DIMS[o.record.ndim - 1]), o.record)
+    if o.sweep is not None:
+        group.attrs["sweep"] = int(o.sweep)
     if o.dt is not None:
         group.attrs["dt"] = float(o.dt)
     if result.true_theta is not None:
@@ -440,9 +455,18 @@ def _rounds(group: xr.Dataset | None) -> dict[str, np.ndarray] | None:
 
 
 def _traces(predictive: xr.Dataset) -> xr.Dataset | None:
-    if "v" not in predictive:
+    # "v" without the mark was written before there were other traces
+    name = next(
+        (str(n) for n, v in predictive.data_vars.items() if v.attrs.get("is_trace") or n == "v"),
+        None,
+    )
+    if name is None:
         return None
+    values = predictive[name].isel(chain=0)
+    channels = [str(d) for d in values.dims[2:]]
+    attributes = {"units": "mV"} | {str(k): v for k, v in values.attrs.items() if k != "is_trace"}
     return xr.Dataset(
-        {"v": (("sim", "time"), predictive["v"].values[0], {"units": "mV"})},
-        coords={"time": ("time", predictive["trace_time"].values, {"units": "ms"})},
+        {name: (("sim", "time", *channels), values.values, attributes)},
+        coords={"time": ("time", predictive["trace_time"].values, {"units": "ms"})}
+        | {c: (c, predictive[c].values) for c in channels if c in predictive.coords},
     )

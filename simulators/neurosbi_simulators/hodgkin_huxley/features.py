@@ -285,7 +285,7 @@ def _cortical(s: np.ndarray, on: np.ndarray, dt: float) -> dict[str, np.ndarray]
         "log_count_half": np.log(s[sp.FIRST_HALF] + 3),
         "log_count_second_half": np.log(count - s[sp.FIRST_HALF] + 3),
         "log_amplitude_adaptation": np.log(s[sp.LAST_AMPLITUDE] / s[sp.FIRST_AMPLITUDE]),
-        "amplitude_adaptation_sigmoid": 1 / (1 + np.exp(-50 * change)),
+        "amplitude_adaptation_sigmoid": 0.5 * (1 + np.tanh(25 * change)),
         "log_amplitude_cv": np.log(np.sqrt(np.maximum(amplitude_variance, 0)) / mean_amplitude),
     }
     values = {

@@ -265,8 +265,8 @@ class PointNeuron(Simulator):
     def observe_table(self, table: FeatureTable) -> Observation:
         """Refused: what these features mean depends on the current, which a table does not tell."""
         raise BadInputError(
-            f"{table.path.name}: features of a current-clamp sweep say nothing without the current; "
-            f"give the recording itself to {self.name}"
+            f"{table.path.name} holds features, but those of {self.name} say nothing without the "
+            "current injected: give the recording itself, or name another simulator (--simulator)"
         )
 
     # -- how a call becomes blocks

@@ -1,0 +1,129 @@
+"""Text tables (CSV): measured features, or the spike times of units.
+
+Features have the columns ``feature, value`` and, optionally, ``unit``; an empty value is one that
+could not be measured. Spikes have the columns ``unit, time_ms`` (or ``time_s``) and, optionally,
+``population``, one row per spike; the recording lasts from ``start_ms`` to ``stop_ms``, given in
+comment lines such as ``# stop_ms = 20000``.
+"""
+
+__all__ = ["read_table"]
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neurosbi.contract import FeatureTable, SpikeTrains
+from neurosbi.errors import BadInputError
+
+_COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
+ONE_POPULATION = "all"  # the population of units that are not said to belong to one
+
+
+def read_table(path: Path) -> FeatureTable | SpikeTrains:
+    """Read a table of features or of spikes; its header tells which.
+
+    Raises `BadInputError` for other tables, and names the row that cannot be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        table = pd.read_csv(path, comment="#", skipinitialspace=True, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInputError(
+            f"{path} is not a text file in UTF-8; export it again as CSV"
+        ) from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise BadInputError(
+            f"{path} cannot be read as a table ({error}); check its commas"
+        ) from error
+    found = (_COMMENT.match(line) for line in text.splitlines())
+    notes = {str(m[1]): str(m[2]) for m in found if m}
+    table.columns = [str(c).strip() for c in table.columns]
+    if {"feature", "value"} <= set(table.columns):
+        return _features(path, table, notes)
+    if "unit" in table.columns and {"time_ms", "time_s"} & set(table.columns):
+        return _spikes(path, table, notes)
+    raise BadInputError(
+        f"{path} has the columns {', '.join(table.columns)}; a table of features has feature,value"
+        "[,unit], one of spikes unit,time_ms[,population]"
+    )
+
+
+def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> FeatureTable:
+    names = table["feature"].astype(str).str.strip()
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise BadInputError(f"{path.name}: the feature {twice.iloc[0]} is given twice; keep one")
+    values = _numbers(path, table, "value", blanks=True)
+    units = (
+        table["unit"].fillna("").astype(str).str.strip() if "unit" in table else [""] * len(table)
+    )
+    return FeatureTable(
+        path=path,
+        values=dict(zip(names, values.tolist(), strict=True)),
+        units=dict(zip(names, units, strict=True)),
+        format="table of features",
+        metadata={"name": notes["name"]} if "name" in notes else {},
+    )
+
+
+def _spikes(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> SpikeTrains:
+    in_ms = "time_ms" in table.columns
+    times = _numbers(path, table, "time_ms" if in_ms else "time_s") * (1.0 if in_ms else 1e3)
+    if not len(times):
+        raise BadInputError(f"{path.name} has no spikes; a posterior needs at least one")
+    owner = table["unit"].astype(str).str.strip()
+    population = (
+        table["population"].astype(str).str.strip()
+        if "population" in table
+        else pd.Series([ONE_POPULATION] * len(table))
+    )
+    units = tuple(dict.fromkeys(owner))
+    populations = []
+    for unit in units:
+        of_unit = set(population[owner == unit])
+        if len(of_unit) > 1:
+            raise BadInputError(
+                f"{path.name}: unit {unit} belongs to several populations "
+                f"({', '.join(sorted(of_unit))}); give it one"
+            )
+        populations.append(of_unit.pop())
+    start = _bound(path, notes, "start_ms", 0.0)
+    # without a stop the last spike ends the recording: the bin after it is not known to be silent
+    stop = _bound(path, notes, "stop_ms", float(np.nextafter(times.max(), np.inf)))
+    return SpikeTrains(
+        path=path,
+        times=tuple(np.sort(times[(owner == unit).to_numpy()]) for unit in units),
+        units=units,
+        populations=tuple(populations),
+        start=start,
+        stop=stop,
+        format="table of spikes",
+        metadata={"name": notes["name"]} if "name" in notes else {},
+    )
+
+
+def _bound(path: Path, notes: dict[str, str], name: str, otherwise: float) -> float:
+    if name not in notes:
+        return otherwise
+    try:
+        return float(notes[name])
+    except ValueError as error:
+        raise BadInputError(
+            f"{path.name}: {name} is {notes[name]!r}, not a number in ms"
+        ) from error
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str, *, blanks: bool = False) -> np.ndarray:
+    """A column as float64; the first row that is not a number is named."""
+    values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
+    text = table[column].astype(str).str.strip().str.lower()
+    allowed = text.isin(["nan", ""]).to_numpy() if blanks else np.zeros(len(table), dtype=bool)
+    bad = np.flatnonzero(~np.isfinite(values) & ~allowed)
+    if len(bad):
+        raise BadInputError(
+            f"{path.name}: the {column} {table[column].iloc[bad[0]]!r} in row {bad[0] + 1} is not a "
+            "finite number"
+        )
+    return values

@@ -1,0 +1,103 @@
+"""CSV tables of features and of spikes, and sorted units in NWB files."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+import neurosbi as nb
+from neurosbi.errors import BadInputError
+
+
+def written(tmp_path, text, name="table.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_a_table_of_features(tmp_path):
+    path = written(tmp_path, "# name = prep 1\nfeature,value,unit\nperiod,1170.5,ms\nphase,,\n")
+    data = nb.read_data(path)
+    assert isinstance(data, nb.FeatureTable)
+    assert data.name == "prep 1"
+    assert data.values["period"] == 1170.5
+    assert np.isnan(data.values["phase"])
+    assert data.units == {"period": "ms", "phase": ""}
+
+
+def test_a_table_of_spikes(tmp_path):
+    text = "# stop_ms = 500\nunit,time_s,population\na,0.2,E\nb,0.1,I\na,0.05,E\n"
+    data = nb.read_data(written(tmp_path, text))
+    assert isinstance(data, nb.SpikeTrains)
+    assert (data.units, data.populations) == (("a", "b"), ("E", "I"))
+    np.testing.assert_allclose(data.times[0], [50.0, 200.0])
+    assert (data.start, data.stop) == (0.0, 500.0)
+
+
+def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
+    data = nb.read_data(written(tmp_path, "unit,time_ms\n1,3\n1,7.5\n"))
+    assert data.stop == pytest.approx(7.5)
+    assert data.stop > 7.5
+    assert data.populations == ("all",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b\n1,2\n", "has the columns a, b"),
+        ("feature,value\np,x\n", "the value 'x' in row 1 is not a finite number"),
+        ("feature,value\np,1\np,2\n", "p is given twice"),
+        ("feature,value\np,\n", "no feature with a value"),
+        ("unit,time_ms\n1,inf\n", "row 1 is not a finite number"),
+        ("unit,time_ms\n1,\n", "row 1 is not a finite number"),
+        ("unit,time_ms\n", "has no spikes"),
+        ("unit,time_ms,population\n1,2,E\n1,3,I\n", "belongs to several populations"),
+        ("# stop_ms = soon\nunit,time_ms\n1,2\n", "not a number in ms"),
+        ("", "cannot be read as a table"),
+    ],
+)
+def test_bad_tables(tmp_path, text, words):
+    with pytest.raises(BadInputError, match=words):
+        nb.read_data(written(tmp_path, text))
+
+
+def test_a_binary_file_called_csv(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(BadInputError, match="not a text file"):
+        nb.read_data(path)
+
+
+def test_tables_have_no_junction_potential(tmp_path):
+    with pytest.raises(BadInputError, match="no membrane voltage"):
+        nb.read_data(written(tmp_path, "feature,value\np,1\n"), junction_potential=-14.0)
+
+
+def units_file(path, times, **columns):
+    import pynwb
+
+    nwb = pynwb.NWBFile("units", "units", datetime(2020, 1, 1, tzinfo=UTC))
+    for name in columns:
+        nwb.add_unit_column(name, name)
+    for i, t in enumerate(times):
+        values = {name: column[i] for name, column in columns.items()}
+        nwb.add_unit(spike_times=t, obs_intervals=[[0.0, 2.0]], **values)
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(nwb)
+    return path
+
+
+def test_sorted_units_of_an_nwb_file(tmp_path):
+    times = [[0.1, 0.5], [0.2, 1.9999]]
+    path = units_file(tmp_path / "units.nwb", times, cell_type=["RS", "FS"])
+    data = nb.read_data(path)
+    assert isinstance(data, nb.SpikeTrains)
+    assert data.populations == ("RS", "FS")
+    assert (data.start, data.stop) == (0.0, 2000.0)
+    np.testing.assert_allclose(data.times[1], [200.0, 1999.9])
+
+
+def test_intracellular_files_are_still_recordings():
+    from neurosbi.recordings import demo_recording
+
+    assert isinstance(nb.read_data(demo_recording()), nb.Recording)
