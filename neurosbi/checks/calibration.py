@@ -8,8 +8,10 @@ distribution function F, and its error D = max_a |F(a) - a|, the Kolmogorov-Smir
 
 What it adds to the verdict, for every parameter:
 
-- coverage of its 90 % interval wrong by more than ``WORD_INTERVAL``: **caution**; too small by
-  more than ``NO_INTERVAL``: **do not use** (a posterior that is too wide misleads nobody);
+- coverage of its 90 % interval too small by more than ``WORD_INTERVAL``: **caution**, by more than
+  ``NO_INTERVAL``: **do not use**; too large by more than ``WORD_WIDE`` (an interval a third too
+  wide): **caution**. Less than that is told but leaves the posterior in trust: one that is a
+  little too wide misleads nobody;
 - D above ``WORD_CURVE`` (a posterior shifted by 1/8 of its standard deviation): **caution**; above
   ``NO_CURVE`` (half a standard deviation): **do not use**;
 
@@ -38,7 +40,7 @@ from neurosbi.checks.verdict import Level, Reason
 
 SOURCE = "calibration"
 LEVEL = 0.9
-WORD_INTERVAL, NO_INTERVAL = 0.03, 0.10
+WORD_INTERVAL, NO_INTERVAL, WORD_WIDE = 0.03, 0.10, 0.07
 WORD_CURVE, NO_CURVE = 0.05, 0.20
 ALPHA = 0.01
 FEWEST = 100
@@ -131,7 +133,8 @@ class Calibration:
         widths: tuple[tuple[np.ndarray, Level, str], ...] = (
             (error < -NO_INTERVAL, "do not use", "far too narrow"),
             (off & (error < 0) & (error >= -NO_INTERVAL), "caution", "too narrow"),
-            (off & (error > 0), "caution", "too wide"),
+            (error > WORD_WIDE, "caution", "too wide"),
+            (off & (error > 0) & (error <= WORD_WIDE), "trust", "a little too wide"),
         )
         for chosen, level, how in widths:
             if chosen.any():

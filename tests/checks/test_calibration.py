@@ -83,6 +83,13 @@ def test_coverage_is_that_of_a_gaussian_of_wrong_width():
     assert calibration.joint_coverage() == pytest.approx(joint, abs=0.012)
 
 
+def test_a_little_too_wide_is_told_but_can_be_trusted():
+    a_little = from_normal(4000, width=1.2)  # 90 % intervals hold the truth in 95 %
+    assert worst(a_little) == "trust"
+    assert "a little too wide" in a_little.reasons[0].sentence
+    assert worst(from_normal(4000, width=1.6)) == "caution"
+
+
 def test_the_level_of_the_tests_is_what_it_says():
     """Exact posteriors are remarked on in at most ALPHA of the cases, few and many tests alike."""
     remarks = [
