@@ -22,7 +22,10 @@ _ABOUT = ("species", "cell_line", "genotype", "area", "dendrite_type", "institut
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A recording: NWB (1.0 or 2.x) or ABF.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A recording (NWB, ABF), spike trains (NWB, CSV) or features (CSV)."),
+    ],
     sweeps: Annotated[
         str | None, typer.Option(help="Look at these sweeps only, like 12,14-18. (default: all)")
     ] = None,
@@ -54,14 +57,18 @@ def inspect(
         neurosbi inspect cell.abf --sweeps 0-9 --plot cell.pdf
 
         neurosbi inspect specimen_509881736/ephys.nwb --junction-potential -14
+
+        neurosbi inspect spikes.csv
     """
     from dataclasses import replace
 
+    from neurosbi.cli.inspect_data import data_as_data, data_as_text
+    from neurosbi.contract import Recording
     from neurosbi.errors import BadInputError
     from neurosbi.recordings import (
         default_sweep,
         estimate_passive,
-        read_recording,
+        read_data,
         select_sweeps,
         why_no_fit,
     )
@@ -69,7 +76,17 @@ def inspect(
     if plot is not None and no_plot:
         raise BadInputError("--plot and --no-plot contradict each other; give one of them")
     _check_plot(plot)
-    recording = read_recording(file, junction_potential=junction_potential)
+    recording = read_data(file, junction_potential=junction_potential)
+    if not isinstance(recording, Recording):
+        if sweeps is not None or plot is not None:
+            raise BadInputError(f"{file.name} has no sweeps; leave --sweeps and --plot out")
+        as_json = output_format is OutputFormat.json
+        print(
+            json.dumps(data_as_data(recording), indent=2)
+            if as_json
+            else data_as_text(recording, file)
+        )
+        return
     passive = estimate_passive(recording)
     if sweeps is not None:
         recording = replace(recording, sweeps=select_sweeps(recording, sweeps))

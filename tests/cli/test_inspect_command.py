@@ -87,3 +87,21 @@ def test_bad_input(inspect, tmp_path, arguments, words):
     assert (code, out) == (2, "")
     assert words in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_spike_trains_and_features(inspect, tmp_path):
+    spikes = tmp_path / "spikes.csv"
+    spikes.write_text("# stop_ms = 2000\nunit,time_ms,population\na,10,E\na,20,E\na,40,E\nb,5,I\n")
+    code, out, _ = inspect(spikes)
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("a "))
+    assert line.split() == ["a", "E", "3", "1.5", "0.47"]  # CV: sd of 10 and 20 ms over their mean
+    features = tmp_path / "features.csv"
+    features.write_text("feature,value,unit\nnobody_has_this,3,mV\n")
+    code, out, _ = inspect(features)
+    assert code == 0
+    assert "nobody_has_this" in out
+    assert "Nothing can be fitted" in out
+    code, _, error = inspect(features, "--sweeps", "1")
+    assert code == 2
+    assert "has no sweeps" in error
