@@ -21,6 +21,7 @@ report of ``neurosbi fit`` shows intervals and held-out distance.
 """
 
 import argparse
+import contextlib
 import time
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def sample_cells(simulator, n: int, *, seed: int) -> list[Cell]:
     raise SystemExit(f"only {len(cells)} of {len(draws)} draws spike; ask for fewer cells")
 
 
-def product(single: Network, cell: Cell, *, n: int, seed: int) -> np.ndarray:
-    """Draws of the corrected product of single-sweep posteriors, by sbi's slice sampler."""
+def product(single: Network, sets: Network, cell: Cell, *, n: int, seed: int) -> np.ndarray:
+    """Draws of the corrected product of single-sweep posteriors, by sbi's slice sampler.
+
+    Chains start at draws of the network of sets, so that few steps of warm-up are enough.
+    """
     used = [i for i in cell.seen if i >= len(NEGATIVE) and np.isfinite(cell.x[i]).any()]
     conditions = torch.cat([single.encode(cell.x[i], cell.stimuli[i]) for i in used])
     torch.manual_seed(seed)
@@ -90,18 +94,19 @@ def product(single: Network, cell: Cell, *, n: int, seed: int) -> np.ndarray:
         single.estimator, single.prior, x_o=None
     )
     potential.set_x(conditions, x_is_iid=True)
-    start = single.posterior(cell.x[cell.chosen], cell.stimuli[cell.chosen]).to_sbi()
+    start = sets.posterior(cell.x[cell.seen], [cell.stimuli[i] for i in cell.seen]).to_sbi()
     sampler = MCMCPosterior(
         potential,
         proposal=start,
         theta_transform=transform,
         method="slice_np_vectorized",
-        num_chains=40,
-        warmup_steps=40,
-        thin=2,
+        num_chains=100,
+        warmup_steps=15,
+        thin=1,
         init_strategy="proposal",
     )
-    draws = sampler.sample((n,), x=conditions, show_progress_bars=False)
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        draws = sampler.sample((n,), x=conditions, show_progress_bars=False)
     return draws.double().numpy()
 
 
@@ -168,10 +173,10 @@ def main() -> None:
         "one sweep (sets)": lambda c: sets.posterior(c.x[[c.chosen]], [c.stimuli[c.chosen]]).sample(
             1000, seed=1
         ),
-        "product": lambda c: product(single, c, n=1000, seed=1),
         "set": lambda c: sets.posterior(c.x[c.seen], [c.stimuli[i] for i in c.seen]).sample(
             1000, seed=1
         ),
+        "product": lambda c: product(single, sets, c, n=1000, seed=1),
     }
     lines = [
         "# What several sweeps buy",

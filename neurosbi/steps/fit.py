@@ -7,50 +7,41 @@ trained on them first. Every part is kept, so an interrupted fit continues where
 
 __all__ = ["RESULTS", "Plan", "fit", "plan_fit", "result_folder"]
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosbi.contract import FeatureTable, Recorded, Recording, Simulator
+from neurosbi.contract import Recorded, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
-from neurosbi.recordings import format_sweeps
 from neurosbi.seeds import derive_seed
-from neurosbi.steps.inputs import check_inputs, posterior_given, trace_reasons
+from neurosbi.steps.announce import announce
+from neurosbi.steps.existing import Existing, existing_result
+from neurosbi.steps.fit_network import cached, new_network
+from neurosbi.steps.infer import PREDICTIVE, infer
+from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
-from neurosbi.steps.results import Result, assemble_result, open_result, write_result
-from neurosbi.steps.simulate import simulate
+from neurosbi.steps.results import Result, write_result
 from neurosbi.steps.sweeps import (
     SweepChecks,
     check_priors,
-    check_sweeps,
     condition_of,
 )
-from neurosbi.store import cache_directory, config_hash
+from neurosbi.steps.timer import Timer
+from neurosbi.store import config_hash
 from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
     from neurosbi.inference.network import Network, Posterior
-    from neurosbi.inference.rounds import Refinement
-
-Existing = Literal["error", "resume", "skip", "overwrite"]
 
 SIMULATIONS = 100_000
 SET_SIMULATIONS = 300_000  # sweeps; a set of them is one draw of the parameters
 SAMPLES = 2_000
-_PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
-_TRACES = 12
-_TRACE_POINTS = 20_000  # of the activity shown where no sweep was recorded
 _ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
-_NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
 def fit(
@@ -124,7 +115,7 @@ def fit(
     method_config(method, **options)  # what cannot work is said before any work is done
     where = resolve_device(device)
     given_network = _given_network(network, {} if rounds > 1 else options)
-    timer = _Timer()
+    timer = Timer()
     with timer("reading"):
         plan = plan_fit(
             recording,
@@ -156,18 +147,18 @@ def fit(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
     folder = Path(output) if output is not None else plan.folder
-    done = _existing_result(folder, plan, existing)
+    done = existing_result(folder, plan, existing)
     if done is not None:
         say(f"{folder} holds this result already", show=progress)
         return done
     check_writable(folder)
     net = given_network
     if net is None:
-        net = _cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
-    _announce(plan, show=progress)
+        net = cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
+    announce(plan, show=progress)
     prior = _prior_check(plan, seed=seed, threads=threads, timer=timer)
     if net is None:
-        net = _new_network(
+        net = new_network(
             plan,
             simulations=simulations,
             seed=seed,
@@ -195,14 +186,14 @@ def fit(
                     simulations=in_round,
                     options=options,
                     samples=samples,
-                    draws=_PREDICTIVE,
+                    draws=PREDICTIVE,
                     seed=seed,
                     device=device,
                     threads=threads,
                     progress=progress,
                 )
             posterior = refinement.posterior
-        result = _infer(
+        result = infer(
             plan,
             net,
             posterior,
@@ -255,181 +246,11 @@ def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[
     return config
 
 
-def _existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | None:
-    """The finished result to return instead of fitting, if any; refuses where one is in the way."""
-    if existing not in ("error", "resume", "skip", "overwrite"):
-        raise BadInputError(f"existing is error, resume, skip or overwrite, not {existing!r}")
-    if folder.exists() and not folder.is_dir():
-        raise BadInputError(f"{folder} is a file; give a folder for the result with -o")
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    if not (folder / "manifest.json").is_file():
-        raise BadInputError(
-            f"{folder} exists and holds no result of neurosbi; choose another folder with -o"
-        )
-    if existing == "overwrite":
-        return None
-    if existing == "error":
-        raise BadInputError(
-            f"there is a result in {folder} already; choose another folder with -o, or say "
-            "--existing overwrite, skip or resume"
-        )
-    result = open_result(folder)
-    remedy = "choose another folder with -o, or replace it with --existing overwrite"
-    if result.config.get("recording") != plan.config["recording"]:
-        raise BadInputError(
-            f"{folder} holds the result of another recording than {plan.recording.path}; {remedy}"
-        )
-    if existing == "resume" and _compared(result.config) != _compared(plan.config):
-        raise BadInputError(f"{folder} holds the result of another configuration; {remedy}")
-    return result
-
-
-def _compared(config: Mapping[str, Any]) -> str:
-    return config_hash({k: v for k, v in config.items() if k not in _NOT_COMPARED})
-
-
-def _announce(plan: Plan, *, show: bool) -> None:
-    name = f"{plan.recording.path.name}: fitting {plan.simulator.name} to"
-    if not isinstance(plan.recording, Recording):
-        say(f"{name} {_described(plan)}", show=show)
-    elif len(plan.observations) > 1:
-        amplitudes = [o.stimulus.amplitude for o in plan.observations]
-        unit = plan.observation.stimulus.unit
-        numbers = format_sweeps(o.sweep for o in plan.sweeps)
-        say(
-            f"{name} {len(amplitudes)} sweeps together ({numbers}; steps of {min(amplitudes):.3g} "
-            f"to {max(amplitudes):.3g} {unit})",
-            show=show,
-        )
-    else:
-        stimulus = plan.observation.stimulus
-        sweep = plan.sweeps[0].sweep
-        step = plan.recording.sweep(sweep).test_step
-        kind = f"step of {step.amplitude:.4g} pA" if step else "recorded current"
-        say(
-            f"{name} sweep {sweep} ({kind}, {stimulus.duration:.0f} ms)",
-            show=show,
-        )
-    for note in plan.observation.notes:
-        say(f"  {note}", show=show)
-
-
-def _described(plan: Plan) -> str:
-    """What other data than sweeps hold, in words."""
-    data, x = plan.recording, plan.observation.x
-    if isinstance(data, FeatureTable):
-        return f"{int(np.isfinite(x).sum())} of {len(x)} features"
-    assert not isinstance(data, Recording)
-    n = sum(map(len, data.times))
-    return (
-        f"{n:,} spikes of {len(data.units)} units in {len(data.population_names)} population"
-        f"{'s' if len(data.population_names) > 1 else ''} ({data.duration / 1e3:.4g} s)"
-    )
-
-
-def _cached(
-    plan: Plan, *, simulations: int, seed: int, options: Mapping[str, Any], show: bool
-) -> "Network | None":
-    """The network of this configuration, if the cache holds a readable one."""
-    from neurosbi.steps.train import cached_network
-
-    try:
-        net = cached_network(
-            plan.simulator,
-            plan.family,
-            n=simulations,
-            method=plan.method,
-            seed=seed,
-            options=options,
-        )
-    except BadInputError as error:
-        say(f"the network in the cache cannot be used, it is trained again: {error}", show=show)
-        return None
-    if net is not None:
-        say("a network of this configuration is in the cache", show=show)
-    return net
-
-
-def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: "_Timer") -> SweepChecks:
+def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: Timer) -> SweepChecks:
     """What the simulator can show at these stimuli; needs no network, so it comes before one."""
     with timer("prior simulations"):
         theta = plan.simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
         return check_priors(plan.simulator, plan.observations, theta, seed=seed, threads=threads)
-
-
-def _new_network(
-    plan: Plan,
-    *,
-    simulations: int,
-    seed: int,
-    device: str,
-    threads: int | None,
-    progress: bool,
-    options: Mapping[str, Any],
-    timer: "_Timer",
-) -> "Network":
-    """Simulate and train, unless another process does so at this moment: then wait for it."""
-    from filelock import FileLock
-
-    from neurosbi.steps.train import cached_path, train
-
-    path = cached_path(
-        plan.simulator,
-        plan.family,
-        n=simulations,
-        method=plan.method,
-        seed=seed,
-        options=options,
-    )
-    check_writable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=progress):
-        net = _cached(plan, simulations=simulations, seed=seed, options=options, show=False)
-        if net is not None:
-            say("another process has trained the network meanwhile", show=progress)
-            return net
-        say(
-            "no trained network of this configuration yet: simulating and training, once",
-            show=progress,
-        )
-        with timer("simulating"):
-            store = simulate(
-                plan.simulator,
-                simulations,
-                stimulus=plan.family,
-                seed=seed,
-                threads=threads,
-                traces=plan.trace is not None,
-                progress=progress,
-            )
-        with timer("training"):
-            return train(
-                store,
-                method=plan.method,
-                seed=seed,
-                device=device,
-                # what is there already was found to be unreadable
-                existing="overwrite" if path.exists() else "resume",
-                progress=progress,
-                **options,
-            )
-
-
-@contextmanager
-def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
-    """Hold the lock; say so when another process has to finish first."""
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("another process is making this network: waiting for it", show=show)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":
@@ -439,173 +260,3 @@ def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":
     return posterior_given(
         net, plan.observation, given=given[0], trace=plan.trace, inputs=net.inputs
     )
-
-
-def _infer(
-    plan: Plan,
-    net: "Network",
-    posterior: "Posterior",
-    prior: SweepChecks,
-    *,
-    given: np.ndarray,
-    refinement: "Refinement | None",
-    samples: int,
-    seed: int,
-    threads: int | None,
-    timer: "_Timer",
-    show: bool,
-) -> Result:
-    """Posterior samples, checks and the verdict.
-
-    ``net`` is the network that serves every recording, ``posterior`` its word or that of the rounds.
-    """
-    from neurosbi.checks import predictive_check
-    from neurosbi.steps.check import calibration_for_fit
-    from neurosbi.steps.likelihood import weigh_draws
-    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
-    from neurosbi.steps.refine import round_table
-
-    simulator, observation = plan.simulator, plan.observation
-    say("sampling the posterior and simulating from it", show=show)
-    with timer("sampling"):
-        theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
-        log_prob = posterior.log_prob(theta)
-    importance = None
-    if simulator.has_likelihood:
-        with timer("likelihoods"):
-            importance = weigh_draws(plan, posterior, samples=samples, seed=seed, progress=show)
-    with timer("predictive checks"):
-        check = predictive_check(
-            simulator,
-            observation,
-            theta[:_PREDICTIVE],
-            seed=derive_seed(seed, "predictive check"),
-            prior_x=prior.batches[0].x,
-            prior_status=prior.batches[0].status,
-            n_traces=_TRACES,
-            stride=_stride(plan),
-            threads=threads,
-        )
-        sweeps = (
-            check_sweeps(
-                simulator,
-                net,
-                plan.sweeps,
-                theta,
-                prior,
-                given=given,
-                seed=seed,
-                threads=threads,
-            )
-            if plan.together
-            else None
-        )
-        inputs = (
-            check_inputs(
-                simulator,
-                net,
-                observation,
-                plan.trace,
-                prior.batches[0],
-                given=given[0],
-                seed=seed,
-                threads=threads,
-            )
-            if plan.trace is not None
-            else None
-        )
-    diagnostics, reasons = {}, []
-    if inputs is not None:
-        reasons = trace_reasons(simulator.feature_set, given[0])
-    else:
-        with timer("misspecification"):
-            protocol = RecordedProtocol.of_fit(
-                net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
-            )
-            unlike = check_misspecification(net, protocol)
-        diagnostics["misspecification"] = unlike.to_dataset()
-        calibration = None
-        if "round" not in posterior.network.card:  # a refined network serves this recording alone
-            with timer("calibration"):
-                folder = Path(
-                    plan.config.get("network_path")
-                    or cache_directory() / "networks" / str(net.card.get("config_hash"))
-                )
-                calibration = calibration_for_fit(
-                    net, simulator, folder, threads=threads, progress=show
-                )
-        reasons = [*(calibration.reasons if calibration is not None else ()), *unlike.reasons]
-        if calibration is not None:
-            diagnostics["calibration"] = calibration.to_dataset()
-    return assemble_result(
-        simulator,
-        observation,
-        theta=theta,
-        log_prob=log_prob,
-        predictive=check,
-        prior_theta=prior.theta,
-        prior_x=prior.batches[0].x,
-        prior_status=prior.batches[0].status,
-        given=given[0],
-        sweeps=sweeps,
-        inputs=inputs,
-        further=reasons,
-        diagnostics=diagnostics,
-        seed=seed,
-        recording={
-            "name": plan.recording.name,
-            "path": plan.recording.path.name,
-            "format": plan.recording.format,
-            **(
-                {"junction_potential": plan.recording.junction_potential}
-                if isinstance(plan.recording, Recording)
-                else {}
-            ),
-            "metadata": {
-                k: v
-                for k, v in plan.recording.metadata.items()
-                if isinstance(v, (str, int, float, dict))
-            },
-        },
-        config=_config_of(plan, posterior.network),
-        history=_columns(posterior.network.card["result"]["history"]),
-        seconds=timer.seconds,
-        rounds=None if refinement is None else round_table(refinement),
-        importance=importance,
-    )
-
-
-def _stride(plan: Plan) -> int:
-    """Every how many steps a trace is kept: all of a sweep, enough for a figure of other data."""
-    dt = plan.simulator.settings.get("dt")
-    if isinstance(plan.recording, Recording) or not isinstance(dt, (int, float)):
-        return 1
-    return max(1, int(plan.observation.stimulus.total / dt / _TRACE_POINTS))
-
-
-def _config_of(plan: Plan, network: "Network") -> dict[str, Any]:
-    """The plan's configuration and which network the posterior is of."""
-    config = {**plan.config, "network": network.card.get("config_hash")}
-    if "round" in network.card:
-        config.pop("network_path", None)  # that is where the first round's lies
-    return config
-
-
-def _columns(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """One record per epoch as one list per quantity."""
-    return {name: [record[name] for record in history] for name in (history[0] if history else ())}
-
-
-class _Timer:
-    """Wall time of the parts of a fit in seconds, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, part: str):
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] = round(time.perf_counter() - began, 3)

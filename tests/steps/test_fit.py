@@ -16,8 +16,9 @@ from filelock import FileLock
 import neurosbi as nb
 from neurosbi.contract import CurrentStep, FixedStimulus, StepFamily, Stimulus
 from neurosbi.errors import BadInputError, MissingResourceError
-from neurosbi.steps import fit as fit_step
 from neurosbi.steps.fit import plan_fit
+from neurosbi.steps.fit_network import new_network
+from neurosbi.steps.timer import Timer
 
 DATA = Path(__file__).parents[2] / "data"
 OTHER = DATA / "allen_cell_types" / "specimen_569469018" / "ephys.nwb"
@@ -185,7 +186,7 @@ def test_who_waited_for_a_network_does_not_train_it_again(fitted, shared_cache, 
     lock.acquire()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(
-            fit_step._new_network,
+            new_network,
             plan,
             simulations=3000,
             seed=1,
@@ -193,7 +194,7 @@ def test_who_waited_for_a_network_does_not_train_it_again(fitted, shared_cache, 
             threads=1,
             progress=True,
             options={"epochs": 6},
-            timer=fit_step._Timer(),
+            timer=Timer(),
         )
         time.sleep(0.5)
         assert not waiting.done()

@@ -1,0 +1,50 @@
+"""Results that are there already: refuse, take, or replace them."""
+
+__all__ = ["Existing", "existing_result"]
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from neurosbi.errors import BadInputError
+from neurosbi.steps.plan import Plan
+from neurosbi.steps.results import Result, open_result
+from neurosbi.store import config_hash
+
+Existing = Literal["error", "resume", "skip", "overwrite"]
+
+_NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
+
+
+def existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | None:
+    """The finished result to return instead of fitting, if any; refuses where one is in the way."""
+    if existing not in ("error", "resume", "skip", "overwrite"):
+        raise BadInputError(f"existing is error, resume, skip or overwrite, not {existing!r}")
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"{folder} is a file; give a folder for the result with -o")
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    if not (folder / "manifest.json").is_file():
+        raise BadInputError(
+            f"{folder} exists and holds no result of neurosbi; choose another folder with -o"
+        )
+    if existing == "overwrite":
+        return None
+    if existing == "error":
+        raise BadInputError(
+            f"there is a result in {folder} already; choose another folder with -o, or say "
+            "--existing overwrite, skip or resume"
+        )
+    result = open_result(folder)
+    remedy = "choose another folder with -o, or replace it with --existing overwrite"
+    if result.config.get("recording") != plan.config["recording"]:
+        raise BadInputError(
+            f"{folder} holds the result of another recording than {plan.recording.path}; {remedy}"
+        )
+    if existing == "resume" and _compared(result.config) != _compared(plan.config):
+        raise BadInputError(f"{folder} holds the result of another configuration; {remedy}")
+    return result
+
+
+def _compared(config: Mapping[str, Any]) -> str:
+    return config_hash({k: v for k, v in config.items() if k not in _NOT_COMPARED})

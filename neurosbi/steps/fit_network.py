@@ -1,0 +1,116 @@
+"""The network of a fit: from the cache, or made once, also when several processes want it."""
+
+__all__ = ["cached", "new_network"]
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from neurosbi.errors import BadInputError
+from neurosbi.progress import say
+from neurosbi.steps.plan import Plan
+from neurosbi.steps.simulate import simulate
+from neurosbi.steps.timer import Timer
+from neurosbi.store.atomic import check_writable
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from neurosbi.inference.network import Network
+
+
+def cached(
+    plan: Plan, *, simulations: int, seed: int, options: Mapping[str, Any], show: bool
+) -> "Network | None":
+    """The network of this configuration, if the cache holds a readable one."""
+    from neurosbi.steps.train import cached_network
+
+    try:
+        net = cached_network(
+            plan.simulator,
+            plan.family,
+            n=simulations,
+            method=plan.method,
+            seed=seed,
+            options=options,
+        )
+    except BadInputError as error:
+        say(f"the network in the cache cannot be used, it is trained again: {error}", show=show)
+        return None
+    if net is not None:
+        say("a network of this configuration is in the cache", show=show)
+    return net
+
+
+def new_network(
+    plan: Plan,
+    *,
+    simulations: int,
+    seed: int,
+    device: str,
+    threads: int | None,
+    progress: bool,
+    options: Mapping[str, Any],
+    timer: Timer,
+) -> "Network":
+    """Simulate and train, unless another process does so at this moment: then wait for it."""
+    from filelock import FileLock
+
+    from neurosbi.steps.train import cached_path, train
+
+    path = cached_path(
+        plan.simulator,
+        plan.family,
+        n=simulations,
+        method=plan.method,
+        seed=seed,
+        options=options,
+    )
+    check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=progress):
+        net = cached(plan, simulations=simulations, seed=seed, options=options, show=False)
+        if net is not None:
+            say("another process has trained the network meanwhile", show=progress)
+            return net
+        say(
+            "no trained network of this configuration yet: simulating and training, once",
+            show=progress,
+        )
+        with timer("simulating"):
+            store = simulate(
+                plan.simulator,
+                simulations,
+                stimulus=plan.family,
+                seed=seed,
+                threads=threads,
+                traces=plan.trace is not None,
+                progress=progress,
+            )
+        with timer("training"):
+            return train(
+                store,
+                method=plan.method,
+                seed=seed,
+                device=device,
+                # what is there already was found to be unreadable
+                existing="overwrite" if path.exists() else "resume",
+                progress=progress,
+                **options,
+            )
+
+
+@contextmanager
+def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
+    """Hold the lock; say so when another process has to finish first."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process is making this network: waiting for it", show=show)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
