@@ -17,17 +17,21 @@ import numpy as np
 from neurosbi.contract import Recorded, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
-from neurosbi.seeds import derive_seed
 from neurosbi.steps.announce import announce
 from neurosbi.steps.existing import Existing, existing_result
+from neurosbi.steps.fit_likelihood import (
+    MCMC,
+    check_likelihood,
+    fit_by_likelihood,
+    mcmc_options,
+)
 from neurosbi.steps.fit_network import cached, new_network
 from neurosbi.steps.infer import PREDICTIVE, infer
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
+from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.results import Result, write_result
 from neurosbi.steps.sweeps import (
-    SweepChecks,
-    check_priors,
     condition_of,
 )
 from neurosbi.steps.timer import Timer
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
 SIMULATIONS = 100_000
 SET_SIMULATIONS = 300_000  # sweeps; a set of them is one draw of the parameters
 SAMPLES = 2_000
-_PRIOR = 4_000  # prior draws simulated at the recorded stimulus
 _ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 
 
@@ -85,6 +88,8 @@ def fit(
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``inputs`` is what a new network sees of a sweep: "features" (the default), the voltage "trace",
     or "both"; the result then says which of them told more.
+    The method "mcmc" trains no network: for simulators with a likelihood it runs Markov chains on
+    the exact posterior (options ``chains``, ``tune``, ``time_limit``).
     ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
 
     ``rounds`` above 1 refine the posterior of this recording: each further round simulates
@@ -107,6 +112,32 @@ def fit(
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
     if rounds < 1:
         raise BadInputError(f"a fit has at least 1 round, got rounds = {rounds}")
+    if method == MCMC:
+        only_for_networks = {
+            "--network": network is not None,
+            "--rounds": rounds > 1,
+            "--inputs": inputs is not None,
+            "--simulations": simulations is not None,
+        }
+        for argument, given in only_for_networks.items():
+            if given:
+                raise BadInputError(f"method {MCMC} trains no network; leave {argument} out")
+        return _fit_by_likelihood(
+            recording,
+            simulator=simulator,
+            sweeps=sweeps,
+            samples=samples,
+            features=features,
+            settings=settings,
+            area=area,
+            junction_potential=junction_potential,
+            output=output,
+            threads=threads,
+            seed=seed,
+            existing=existing,
+            progress=progress,
+            options=options,
+        )
     from neurosbi.inference import method_config
     from neurosbi.training import resolve_device, thread_limit
 
@@ -156,7 +187,15 @@ def fit(
     if net is None:
         net = cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
     announce(plan, show=progress)
-    prior = _prior_check(plan, seed=seed, threads=threads, timer=timer)
+    prior = prior_check(
+        plan,
+        simulations=simulations if given_network is None else None,
+        trained=net is not None,
+        seed=seed,
+        threads=threads,
+        timer=timer,
+        show=progress,
+    )
     if net is None:
         net = new_network(
             plan,
@@ -211,6 +250,40 @@ def fit(
     return replace(result, folder=folder, network=posterior.network)
 
 
+def _fit_by_likelihood(
+    recording: str | Path | Recorded,
+    *,
+    samples: int,
+    output: str | Path | None,
+    threads: int | None,
+    seed: int,
+    existing: Existing,
+    progress: bool,
+    options: Mapping[str, Any],
+    **what: Any,
+) -> Result:
+    """`fit` by the method mcmc; ``what`` goes to `plan_fit`."""
+    chosen, timer = mcmc_options(**options), Timer()
+    with timer("reading"):
+        plan = plan_fit(recording, method=MCMC, **what)
+    check_likelihood(plan.simulator)
+    numbers = {"options": dict(options), "samples": samples, "sampling_seed": seed}
+    plan = replace(plan, config={**plan.config, **numbers})
+    folder = Path(output) if output is not None else plan.folder
+    done = existing_result(folder, plan, existing)
+    if done is not None:
+        say(f"{folder} holds this result already", show=progress)
+        return done
+    check_writable(folder)
+    announce(plan, show=progress)
+    result = fit_by_likelihood(
+        plan, chosen, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+    )
+    with timer("report"):
+        write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
+    return replace(result, folder=folder)
+
+
 def _given_network(
     network: "str | Path | Network | None", options: Mapping[str, Any]
 ) -> "Network | None":
@@ -244,13 +317,6 @@ def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[
     if isinstance(network, (str, Path)):
         config["network_path"] = str(Path(network).absolute())
     return config
-
-
-def _prior_check(plan: Plan, *, seed: int, threads: int | None, timer: Timer) -> SweepChecks:
-    """What the simulator can show at these stimuli; needs no network, so it comes before one."""
-    with timer("prior simulations"):
-        theta = plan.simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
-        return check_priors(plan.simulator, plan.observations, theta, seed=seed, threads=threads)
 
 
 def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":

@@ -5,7 +5,7 @@ store does not depend on threads, shard size or interruptions, and shards can be
 different processes or machines.
 """
 
-__all__ = ["SimulationRun", "run_simulations", "simulate"]
+__all__ = ["SimulationRun", "run_simulations", "simulate", "store_path"]
 
 import time
 from collections.abc import Sequence
@@ -111,7 +111,7 @@ def run_simulations(
     if threads is not None and threads < 1:
         raise BadInputError(f"the number of threads is at least 1, got {threads}")
     family = _family(simulator, stimulus)
-    path = _path(simulator, store, family, seed, traces)
+    path = store_path(simulator, store, family, seed, traces)
     occupied = not is_vacant(path)
     replace = existing == "overwrite" and occupied
     if existing == "error" and occupied:
@@ -151,13 +151,14 @@ def _family(simulator: Simulator, stimulus: Stimulus | StimulusFamily | None) ->
     return FixedStimulus(stimulus) if isinstance(stimulus, Stimulus) else stimulus
 
 
-def _path(
+def store_path(
     simulator: Simulator,
     store: str | Path | None,
     family: StimulusFamily,
     seed: int,
     traces: bool,
 ) -> Path:
+    """Where simulations of this configuration lie: at ``store``, or (None) in the cache."""
     if store is not None:
         return Path(store)
     key = SimulationConfig.of(simulator, family=family, seed=seed, traces=traces).hash

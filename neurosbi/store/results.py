@@ -10,7 +10,7 @@ simulator has traces, ``v`` or what else it gives (chain, trace, trace_time[, ce
 traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
 several sweeps were fitted together (see `sweep_results`); ``rounds`` (round) where the posterior
 was refined; ``calibration``, ``local_calibration`` and ``misspecification`` where those checks were
-made. What is not an array (configuration,
+made; ``sampling`` (parameter, chain) where Markov chains were run. What is not an array (configuration,
 seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
 ``checks`` (feature) holds the numbers of the checks for readers in other languages.
 
@@ -42,7 +42,7 @@ from neurosbi.store.sweep_results import SweepResults, sweep_groups, sweep_resul
 
 LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
 _JSON_ATTRIBUTES = ("config", "simulator", "versions", "verdict", "seconds", "recording")
-DIAGNOSTICS = ("calibration", "local_calibration", "misspecification")
+DIAGNOSTICS = ("calibration", "local_calibration", "misspecification", "sampling")
 _RESERVED = {"chain", "draw"}
 _NAME = re.compile(r"[^/\x00.][^/\x00]*")
 
