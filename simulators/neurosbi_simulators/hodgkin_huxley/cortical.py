@@ -25,10 +25,9 @@ from neurosbi.errors import BadInputError
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
-    LONGEST_REST,
-    LONGEST_STEP,
     PointNeuron,
 )
+from neurosbi_simulators.hodgkin_huxley.recorded_sweep import LONGEST_REST, LONGEST_STEP
 
 _SOURCE = "Vetter et al. 2024"
 

@@ -23,11 +23,10 @@ from neurosbi.errors import BadInputError
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
-    LONGEST_REST,
-    LONGEST_STEP,
     TINY_CONDUCTANCE,
     PointNeuron,
 )
+from neurosbi_simulators.hodgkin_huxley.recorded_sweep import LONGEST_REST, LONGEST_STEP
 
 _SOURCE = "Goncalves et al. 2020"
 _AMPERE = 1e-6  # uA per pA

@@ -35,9 +35,7 @@ def source_hash() -> str:
 
 
 def _use_own_cache_folder() -> None:
-    numba.config.CACHE_DIR = str(
-        cache_directory() / "compiled" / source_hash()
-    )  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(cache_directory() / "compiled" / source_hash())  # type: ignore[attr-defined]
 
 
 _use_own_cache_folder()
