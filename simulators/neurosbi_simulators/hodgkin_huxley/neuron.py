@@ -41,8 +41,6 @@ class PointNeuron(CurrentClampSimulator):
 
     setting_table: ClassVar[tuple[Setting, ...]] = COMMON_SETTINGS
     channels: ClassVar[tuple[int, ...]]
-    never_negative = frozenset({"g_CaL", "g_CaT", "noise"})
-    never_zero = frozenset({"C_m"})
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)

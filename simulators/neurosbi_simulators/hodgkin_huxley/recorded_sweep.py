@@ -1,12 +1,12 @@
 """A recorded sweep cut to what a fit compares: some rest, and the step or the whole waveform."""
 
-__all__ = ["LONGEST_REST", "LONGEST_STEP", "Cut", "cut_sweep"]
+__all__ = ["LONGEST_REST", "LONGEST_STEP", "Cut", "current_clamp_steps", "cut_sweep"]
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosbi.contract import COARSEST_DT, SHORTEST_REST, CurrentStep, Stimulus, Sweep
+from neurosbi.contract import COARSEST_DT, SHORTEST_REST, CurrentStep, StepFamily, Stimulus, Sweep
 from neurosbi.contract.resample import average_down
 from neurosbi.errors import BadInputError
 
@@ -15,6 +15,16 @@ LONGEST_STEP = 1500.0  # ms; longer steps are analysed up to here
 LONGEST_REST = 200.0  # ms before a step that are used
 
 _Parts = tuple[np.ndarray, np.ndarray, Stimulus, tuple[str, ...]]
+
+
+def current_clamp_steps(unit: str, *, amplitude: tuple[float, float]) -> StepFamily:
+    """Depolarising steps as current-clamp labs use them, as `cut_sweep` leaves them."""
+    return StepFamily(
+        unit=unit,
+        amplitude=amplitude,
+        onset=(20.0, LONGEST_REST + 1),
+        duration=(200.0, LONGEST_STEP),
+    )
 
 
 @dataclass(frozen=True, eq=False)
