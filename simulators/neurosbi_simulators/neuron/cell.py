@@ -16,11 +16,13 @@ _FREQUENCY = 100.0  # Hz
 class Cell:
     """``site`` is the segment where current flows in and V is recorded, e.g. ``soma(0.5)``.
 
-    ``sections`` are NEURON's sections by the name of their group, e.g. "dendrite".
+    ``sections`` are NEURON's sections by the name of their group, e.g. "dendrite"; ``keep`` is
+    anything that has to live as long as they do, e.g. the hoc object they belong to.
     """
 
     site: Any
     sections: Mapping[str, Sequence[Any]]
+    keep: Any = None
 
     def set(self, group: str, **values: float) -> None:
         """Give all sections of a group values by NEURON's names: ``g_pas``, ``cm``, ``Ra``..."""
