@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine
 from neurosbi_simulators.hodgkin_huxley import CorticalHodgkinHuxley, HodgkinHuxley
-from neurosbi_simulators.hodgkin_huxley.neuron import _Drive
+from neurosbi_simulators.hodgkin_huxley.drive import Drive
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "hodgkin_huxley.md"
@@ -62,7 +62,7 @@ def our_rows(n_sims: int, repeats: int) -> list[Row]:
 
 
 def _one(model, theta: np.ndarray, what: str, repeats: int, *, noisy: bool) -> Row:
-    drive = _Drive.of(model, None, len(theta))
+    drive = Drive.of(model, None, len(theta))
 
     def run():
         model._features(model._run(theta, drive, seed=0, start=0, threads=1, noisy=noisy), drive)

@@ -7,11 +7,7 @@ seeded by the index of the simulation, so the result does not depend on the numb
 __all__ = ["BlackBoxSimulator"]
 
 import math
-import pickle
-import sys
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +25,9 @@ from neurosbi.contract import (
     Sweep,
 )
 from neurosbi.cores import available_cores
-from neurosbi.errors import BadInputError, FitError
-from neurosbi.registry.worker_pool import WorkerPool
+from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
+from neurosbi.worker_pool import Workers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,7 +71,7 @@ class BlackBoxSimulator(Simulator):
         self.feature_sets = {"default": tuple(features)}
         self._stimulus = stimulus
         self._family = stimulus_family or FixedStimulus(stimulus)
-        self._pool: WorkerPool | None = None
+        self._workers = Workers(f"simulator {name}")
         super().__init__()
 
     @property
@@ -110,47 +106,20 @@ class BlackBoxSimulator(Simulator):
             for c in np.array_split(np.arange(len(theta)), n_chunks)
             if len(c)
         ]
-        parts = [_simulate_chunk(t) for t in tasks] if workers == 1 else self._map(tasks, workers)
+        if workers == 1:
+            parts = [_simulate_chunk(t) for t in tasks]
+        else:
+            self._workers.check_importable(
+                self.function, what="function", instead=", or simulate with one thread"
+            )
+            parts = self._workers.map(_simulate_chunk, tasks, workers=workers)
         x = np.concatenate([np.empty((0, self._width)), *(p[0] for p in parts)])
         status = np.concatenate([np.empty(0, dtype=np.int8), *(p[1] for p in parts)])
         return SimulationBatch(x, status, next((p[2] for p in parts if p[2]), ""))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pool": None}
-
-    def _map(self, tasks: list[tuple[Any, ...]], workers: int) -> list[Any]:
-        main = sys.modules["__main__"]
-        local = self.function.__module__ == "__main__" and not hasattr(main, "__file__")
-        try:
-            if local:
-                raise pickle.PicklingError
-            pickle.dumps(self.function)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise BadInputError(
-                f"worker processes cannot import the function of simulator {self.name}: define it "
-                "at the top of a .py file and import it from there, or simulate with one thread"
-            ) from error
-        if self._pool is None or self._pool.workers < workers:
-            self.close()
-            self._pool = WorkerPool(workers)
-            weakref.finalize(self, self._pool.close)
-        try:
-            return self._pool.map(_simulate_chunk, tasks)
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise FitError(
-                f"a worker process of simulator {self.name} ended unexpectedly: memory may have "
-                'run out, or the calling script lacks the line: if __name__ == "__main__":'
-            ) from error
-        except BaseException:
-            self._pool = None
-            raise
-
     def close(self) -> None:
         """End the worker processes; the next simulation starts new ones."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        self._workers.close()
 
     @property
     def _width(self) -> int:

@@ -5,25 +5,14 @@ __all__ = ["cache_directory", "config_hash", "finite_data", "plain_data"]
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
+from neurosbi.cache_folder import cache_directory
 from neurosbi.errors import BadInputError
-
-
-def cache_directory() -> Path:
-    """The user's cache folder for neurosbi; the variable NEUROSBI_CACHE_DIR moves it."""
-    chosen = os.environ.get("NEUROSBI_CACHE_DIR")
-    return (
-        Path(chosen).expanduser()
-        if chosen
-        else Path(platformdirs.user_cache_dir("neurosbi", appauthor=False))
-    )
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -1,39 +1,18 @@
-"""NEURON as an oracle: the channels of `mod/*.mod` in one compartment, solved by CVODE.
+"""NEURON as an oracle: the channels of our .mod files in one compartment, solved by CVODE."""
 
-The mechanisms are compiled by ``nrnivmodl`` once per test session.
-"""
-
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
+from neurosbi_simulators.neuron.mechanisms import CHANNELS, compiled, interpreter
 
-MOD_FOLDER = Path(__file__).parent / "mod"
 SIDE = 100.0  # um; length and diameter of the compartment
 AREA = np.pi * SIDE**2 * 1e-8  # cm2
 TOLERANCE = 1e-10
 
 
-def nrnivmodl() -> str | None:
-    """NEURON's compiler of mechanisms, the one that belongs to this Python first."""
-    beside = Path(sys.executable).parent / "nrnivmodl"
-    return str(beside) if beside.exists() else shutil.which("nrnivmodl")
-
-
-def load_mechanisms(folder: Path):
-    """Compile the channels in ``folder`` and return NEURON's interpreter ``h``."""
-    for mod in MOD_FOLDER.glob("*.mod"):
-        shutil.copy(mod, folder)
-    done = subprocess.run([nrnivmodl()], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"nrnivmodl failed:\n{done.stdout}\n{done.stderr}"
-    from neuron import h
-
-    library = next(folder.glob("*/libnrnmech.*"))
-    h.nrn_load_dll(str(library))
-    return h
+def load_mechanisms():
+    """NEURON's interpreter ``h`` with the compiled channels, in this process."""
+    return interpreter(compiled(CHANNELS))
 
 
 def voltage(

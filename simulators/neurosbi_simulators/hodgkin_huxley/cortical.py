@@ -20,15 +20,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Parameter, Setting, StepFamily, Stimulus, StimulusFamily
+from neurosbi.contract import Parameter, Setting, Stimulus, StimulusFamily
 from neurosbi.errors import BadInputError
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
-    LONGEST_REST,
-    LONGEST_STEP,
     PointNeuron,
 )
+from neurosbi_simulators.hodgkin_huxley.recorded_sweep import current_clamp_steps
 
 _SOURCE = "Vetter et al. 2024"
 
@@ -70,6 +69,7 @@ class CorticalHodgkinHuxley(PointNeuron):
         Setting("E_K", "mV", -98.4, "potassium reversal potential"),
         Setting("E_Ca", "mV", 127.2, "calcium reversal potential"),
     )
+    never_negative = frozenset({"noise"})
     channels = (rows.HAS_M, rows.HAS_CAL, rows.HAS_NAT, rows.HAS_KV)
 
     @property
@@ -80,12 +80,7 @@ class CorticalHodgkinHuxley(PointNeuron):
     @property
     def stimulus_family(self) -> StimulusFamily:
         """Depolarising steps as current-clamp labs use them."""
-        return StepFamily(
-            unit="pA",
-            amplitude=(20.0, 600.0),
-            onset=(20.0, LONGEST_REST + 1),
-            duration=(200.0, LONGEST_STEP),
-        )
+        return current_clamp_steps("pA", amplitude=(20.0, 600.0))
 
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
         """See `PointNeuron.rows`; conductances in nS, capacitance in pF, currents in pA."""

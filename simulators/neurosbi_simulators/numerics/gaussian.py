@@ -7,12 +7,12 @@ uniforms have 23 bits, so normals end at 5.6 standard deviations. Single and dou
 simulations see the same noise.
 """
 
-__all__ = ["lane_keys", "normal_pair"]
+__all__ = ["lane_keys", "normal_pair", "normals"]
 
 import numpy as np
 
 from neurosbi_simulators.numerics.exponential import float_as_int32, fused, int32_as_float
-from neurosbi_simulators.numerics.jit import kernel
+from neurosbi_simulators.numerics.jit import entry, kernel
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -105,3 +105,14 @@ def normal_pair(counter, key_a, key_b):
     radius = np.sqrt(f(-2.0) * _log(f(1.0) - _unit(first)))
     sine, cosine = _sin_cos_turn(_unit(second) - f(0.5))
     return radius * cosine, radius * sine
+
+
+@entry
+def normals(keys, n):
+    """The standard normals of steps ``0 .. n`` of one simulation, float64 [n]; ``keys`` uint32 [2]."""
+    values = np.empty(n + 1)
+    for pair in range((n + 1) // 2):
+        a, b = normal_pair(np.uint32(pair), keys[0], keys[1])
+        values[2 * pair] = a
+        values[2 * pair + 1] = b
+    return values[:n]

@@ -12,13 +12,13 @@ would delete the tests that detect a blow-up, and ``reassoc``, which harms range
 __all__ = ["FASTMATH", "entry", "kernel", "source_hash"]
 
 import hashlib
-import os
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numba
-import platformdirs
+
+from neurosbi.cache_folder import cache_directory
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FASTMATH = {"contract", "arcp", "nsz"}
@@ -35,11 +35,7 @@ def source_hash() -> str:
 
 
 def _use_own_cache_folder() -> None:
-    chosen = os.environ.get("NEUROSBI_CACHE_DIR")
-    root = (
-        Path(chosen) if chosen else Path(platformdirs.user_cache_dir("neurosbi", appauthor=False))
-    )
-    numba.config.CACHE_DIR = str(root / "compiled" / source_hash())  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(cache_directory() / "compiled" / source_hash())  # type: ignore[attr-defined]
 
 
 _use_own_cache_folder()

@@ -10,19 +10,18 @@ import neuron_oracle
 import numpy as np
 import pytest
 from hodgkin_cases import default_theta, voltage
-from neuron_oracle import load_mechanisms, nrnivmodl
 from neurosbi_simulators.hodgkin_huxley import CorticalHodgkinHuxley, HodgkinHuxley
 
 from neurosbi.contract import Stimulus
 
-pytestmark = pytest.mark.skipif(nrnivmodl() is None, reason="nrnivmodl is not installed")
+pytest.importorskip("neuron", reason="NEURON is not installed")
 FINE = 0.0025  # ms
 TOTAL, ONSET, DURATION = 120.0, 10.0, 100.0
 
 
 @pytest.fixture(scope="session")
-def interpreter(tmp_path_factory):
-    return load_mechanisms(tmp_path_factory.mktemp("mechanisms"))
+def interpreter():
+    return neuron_oracle.load_mechanisms()
 
 
 def extrapolated(model_class, theta, stimulus, *, start, settings):

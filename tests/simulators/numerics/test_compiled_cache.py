@@ -13,6 +13,8 @@ from pathlib import Path
 import neurosbi_simulators
 import pytest
 
+import neurosbi
+
 CALLEE = """
 from neurosbi_simulators.numerics import kernel
 
@@ -50,7 +52,9 @@ def package(tmp_path):
 
 def run(package):
     environment = os.environ | {
-        "PYTHONPATH": str(package.parent),
+        "PYTHONPATH": os.pathsep.join(
+            [str(package.parent), str(Path(neurosbi.__file__).parents[1])]
+        ),
         "NEUROSBI_CACHE_DIR": str(package.parent / "cache"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

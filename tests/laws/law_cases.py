@@ -1,0 +1,46 @@
+"""What the laws take as given about each simulator: how many simulations, how many may fail.
+
+A simulator that is not listed gets the defaults: nothing fails, every feature occurs.
+"""
+
+from dataclasses import dataclass
+
+import black_box_example
+
+import neurosbi as nb
+
+
+@dataclass(frozen=True)
+class Case:
+    """``simulations`` are enough to see each law; slow models get fewer.
+
+    ``failed`` is the largest fraction of prior draws that may blow up or fail, over ``many`` draws.
+    ``rare`` features may be undefined in all of so few draws from the prior. ``precision`` is the
+    largest median difference between single and double precision, in standard deviations of the
+    prior; ``agreeing`` the smallest share of simulations that are defined alike in both.
+    """
+
+    simulations: int = 48
+    many: int = 2000
+    failed: float = 0.0
+    rare: frozenset[str] = frozenset()
+    precision: float = 0.01
+    agreeing: float = 0.97
+
+
+CASES = {
+    "neuron-ball-and-stick": Case(simulations=10, many=100),
+    "neuron-point": Case(simulations=40, many=300),
+    black_box_example.NAME: Case(simulations=12, many=200),
+}
+NAMES = (*nb.simulator_names(), black_box_example.NAME)
+
+
+def case(name: str) -> Case:
+    return CASES.get(name, Case())
+
+
+def make(name: str, **settings):
+    if name == black_box_example.NAME:
+        return black_box_example.build(**settings)
+    return nb.simulator(name, **settings)
