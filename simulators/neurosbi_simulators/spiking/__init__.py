@@ -1,0 +1,1 @@
+"""Networks of spiking neurons: stochastic (GIF) or with a sharp threshold (LIF)."""
