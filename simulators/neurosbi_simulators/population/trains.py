@@ -29,9 +29,20 @@ from neurosbi_simulators.numerics import entry
 
 WINDOW = 100.0  # ms
 FEWEST_INTERVALS = 5
-COUNT, LAST, INTERVAL, N_INTERVALS, SUM, SQUARES, N_PAIRS, CV2, INDEX, IN_WINDOW, WINDOWED, COUNT_SQ = (
-    range(12)
-)
+(
+    COUNT,
+    LAST,
+    INTERVAL,
+    N_INTERVALS,
+    SUM,
+    SQUARES,
+    N_PAIRS,
+    CV2,
+    INDEX,
+    IN_WINDOW,
+    WINDOWED,
+    COUNT_SQ,
+) = range(12)
 N_ROWS = 12
 
 

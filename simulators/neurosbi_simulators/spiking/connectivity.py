@@ -32,7 +32,9 @@ def connect(network: SpikingNetwork, keys: np.ndarray) -> tuple[np.ndarray, np.n
         return np.zeros(1, dtype=np.int64), np.empty(0, dtype=kind)
     offsets = np.empty(n * len(network.size) + 1, dtype=np.int64)
     targets = np.empty(_capacity(network), dtype=kind)
-    used = draw_rows(network.starts, np.ascontiguousarray(network.p, np.float64), keys, offsets, targets)
+    used = draw_rows(
+        network.starts, np.ascontiguousarray(network.p, np.float64), keys, offsets, targets
+    )
     if used < 0:
         raise FitError("a network drew more connections than its probabilities allow")
     return offsets, targets[:used]

@@ -21,7 +21,7 @@ Gerstner 2017, doi:10.1371/journal.pcbi.1005507 (the network); Rotter & Diesmann
 doi:10.1007/s004220050570 (exact integration).
 """
 
-__all__ = ["DiscreteNetwork", "SpikingNetwork", "discretise"]
+__all__ = ["DiscreteNetwork", "Hazard", "SpikingNetwork", "discretise"]
 
 from dataclasses import dataclass
 
@@ -36,10 +36,20 @@ N_COLUMNS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class SpikingNetwork:
-    """One parameter set: arrays [population], ``p`` and ``w`` [to, from]; mV, ms, Hz.
+class Hazard:
+    """Random spikes of a threshold that adapts: arrays [population] in Hz, mV, mV s and ms."""
 
-    ``c`` is None for neurons with a sharp threshold. ``everyone`` joins every pair of neurons with
+    c: np.ndarray
+    Delta_u: np.ndarray
+    J_th: np.ndarray
+    tau_th: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """One parameter set: arrays [population], ``p`` and ``w`` [to, from]; mV and ms.
+
+    ``hazard`` is None for neurons with a sharp threshold. ``everyone`` joins every pair of neurons with
     the weight p w instead of drawing connections.
     """
 
@@ -55,10 +65,7 @@ class SpikingNetwork:
     tau_s: np.ndarray
     delay: np.ndarray
     sigma: np.ndarray
-    c: np.ndarray | None = None
-    Delta_u: np.ndarray | None = None
-    J_th: np.ndarray | None = None
-    tau_th: np.ndarray | None = None
+    hazard: Hazard | None = None
     everyone: bool = False
 
     @property
@@ -109,12 +116,12 @@ def discretise(network: SpikingNetwork, dt: float) -> DiscreteNetwork:
     table[:, RESET] = network.u_r
     table[:, THRESHOLD] = network.u_th
     table[:, NOISE] = network.sigma * np.sqrt(-np.expm1(-2 * dt / tau_m))
-    if network.c is not None:
-        table[:, INVERSE_WIDTH] = 1.0 / _given(network.Delta_u)
-        table[:, HALF_HAZARD] = 0.5e-3 * dt * network.c
-        tau_th = _given(network.tau_th)
-        table[:, THRESHOLD_DECAY] = np.exp(-dt / tau_th)
-        table[:, THRESHOLD_JUMP] = 1e3 * _given(network.J_th) / tau_th
+    if network.hazard is not None:
+        h = network.hazard
+        table[:, INVERSE_WIDTH] = 1.0 / h.Delta_u
+        table[:, HALF_HAZARD] = 0.5e-3 * dt * h.c
+        table[:, THRESHOLD_DECAY] = np.exp(-dt / h.tau_th)
+        table[:, THRESHOLD_JUMP] = 1e3 * h.J_th / h.tau_th
     taus, kind = np.unique(network.tau_s, return_inverse=True)
     instant = taus == 0
     safe = np.where(instant, 1.0, taus)
@@ -130,7 +137,7 @@ def discretise(network: SpikingNetwork, dt: float) -> DiscreteNetwork:
         kind=kind.astype(np.int64),
         hold=np.round(network.t_ref / dt).astype(np.int32),
         delay=np.round(network.delay / dt).astype(np.int64),
-        escape=network.c is not None,
+        escape=network.hazard is not None,
         everyone=network.everyone,
     )
 
@@ -140,7 +147,9 @@ def _response(tau_m: np.ndarray, tau_s: np.ndarray, dt: float) -> np.ndarray:
     difference = 1.0 / tau_m - 1.0 / tau_s
     x = difference * dt
     # (e^x - 1) / x is 1 where both time constants are the same
-    return np.exp(-dt / tau_m) * dt * np.where(np.abs(x) < 1e-9, 1.0, np.expm1(x) / np.where(x, x, 1))
+    return (
+        np.exp(-dt / tau_m) * dt * np.where(np.abs(x) < 1e-9, 1.0, np.expm1(x) / np.where(x, x, 1))
+    )
 
 
 def _check_step(network: SpikingNetwork, dt: float) -> None:
@@ -158,9 +167,3 @@ def _check_step(network: SpikingNetwork, dt: float) -> None:
                 f"a {what} of {values[np.argmax(off)]:g} ms is not a whole number of steps of "
                 f"{dt:g} ms; choose dt so that it is"
             )
-
-
-def _given(values: np.ndarray | None) -> np.ndarray:
-    if values is None:
-        raise BadInputError("a network with a hazard needs Delta_u, J_th and tau_th")
-    return values

@@ -43,8 +43,21 @@ def add_noise(drive, key_a, key_b, counter, deviation):
 
 @kernel
 def advance_escape(
-    u, threshold, hazard, budget, drive, hold, fired,
-    decay, constant, reset, base, inverse_width, half_hazard, threshold_decay, threshold_jump,
+    u,
+    threshold,
+    hazard,
+    budget,
+    drive,
+    hold,
+    fired,
+    decay,
+    constant,
+    reset,
+    base,
+    inverse_width,
+    half_hazard,
+    threshold_decay,
+    threshold_jump,
 ):
     """Neurons with a hazard: ``budget`` is what is left of it until the next spike."""
     zero = np.float32(0.0)

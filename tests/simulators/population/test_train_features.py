@@ -71,9 +71,7 @@ def test_shared_input_correlates_pairs():
     duration, share, rate = 200_000.0, 0.3, 0.01
     common = np.sort(rng.uniform(0, duration, rng.poisson(share * rate * duration)))
     trains = [
-        np.sort(
-            np.r_[common, rng.uniform(0, duration, rng.poisson((1 - share) * rate * duration))]
-        )
+        np.sort(np.r_[common, rng.uniform(0, duration, rng.poisson((1 - share) * rate * duration))])
         for _ in range(20)
     ]
     x = measure(trains, units=(10, 10), duration=duration)
