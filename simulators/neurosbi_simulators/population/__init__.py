@@ -1,1 +1,1 @@
-"""What the models of neural populations share: networks, their parameters, population features."""
+"""What models of whole populations share: features of counts and spike trains, parameter tables."""

@@ -48,6 +48,7 @@ AVAILABLE = {
     )
 }
 POSITIVE = ("J", "tau_m")
+_MAY_BE_ZERO = ("tau_s", "t_ref")
 _OWN_DEFAULTS = {"duration": 2000.0, "burn_in": 500.0, "dt": 0.1}
 
 
@@ -84,7 +85,7 @@ class BalancedNetwork(SpikingSimulator):
         self.settings["sizes"] = list(self.size)
         for name in ("p", "u_th", "u_r", "tau_m", "tau_s", "t_ref", "delay"):
             value = self.settings[name]
-            low: float = {"u_r": -np.inf, "tau_s": 0.0, "t_ref": 0.0}.get(name, np.nextafter(0, 1))
+            low = -np.inf if name == "u_r" else 0.0 if name in _MAY_BE_ZERO else np.nextafter(0, 1)
             if (
                 isinstance(value, bool)
                 or not isinstance(value, (int, float))
