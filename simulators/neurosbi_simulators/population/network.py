@@ -115,7 +115,7 @@ class PopulationNetwork:
     @classmethod
     def of(cls, populations: "str | Mapping[str, Any] | PopulationNetwork") -> "PopulationNetwork":
         """A preset by name, a table as a mapping, or the path of a JSON file with such a table."""
-        if isinstance(populations, cls):
+        if isinstance(populations, PopulationNetwork):
             return populations
         if isinstance(populations, Mapping):
             return cls.from_dict(populations)
