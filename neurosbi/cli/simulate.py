@@ -67,6 +67,12 @@ def simulate(
             help="Keep the voltage in bins of time too, for networks that read traces.",
         ),
     ] = False,
+    spikes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the spikes of the simulations too, in this folder (networks of neurons)."
+        ),
+    ] = None,
     existing: Annotated[
         Existing,
         typer.Option(
@@ -99,11 +105,16 @@ def simulate(
     from neurosbi.steps.simulate import run_simulations
 
     model = build(simulator, features=features, **parse_settings(settings or []))
+    stimuli = parse_stimulus(stimulus, model)
+    if spikes is not None:  # first, because a path that is taken is refused
+        from neurosbi.steps.spikes import simulate_spikes
+
+        simulate_spikes(model, n, spikes, seed=seed, existing=existing.value, progress=not quiet)
     run = run_simulations(
         model,
         n,
         store=output,
-        stimulus=parse_stimulus(stimulus, model),
+        stimulus=stimuli,
         seed=seed,
         shard_size=shard_size,
         shards=None if shards is None else parse_shards(shards),

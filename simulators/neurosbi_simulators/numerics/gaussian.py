@@ -1,17 +1,17 @@
 """Counter-based Gaussian noise: number ``step`` of simulation ``index`` is a pure function of both.
 
 Two 32-bit keys per simulation (from the seed and its index) and the step counter go through an
-avalanche hash (the constants of C. Wellons' ``triple32`` search, two rounds of multiply and
-shift); pairs of the resulting uniforms become pairs of normals by Box and Muller (1958). The
-uniforms have 23 bits, so normals end at 5.6 standard deviations. Single and double precision
-simulations see the same noise.
+avalanche hash (see `counter`); pairs of the resulting uniforms become pairs of normals by Box and
+Muller (1958). The uniforms have 23 bits, so normals end at 5.6 standard deviations. Single and
+double precision simulations see the same noise.
 """
 
 __all__ = ["lane_keys", "normal_pair", "normals"]
 
 import numpy as np
 
-from neurosbi_simulators.numerics.exponential import float_as_int32, fused, int32_as_float
+from neurosbi_simulators.numerics.counter import avalanche, log, mix, unit
+from neurosbi_simulators.numerics.exponential import fused
 from neurosbi_simulators.numerics.jit import entry, kernel
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -35,42 +35,6 @@ def _split_mix(z):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-@kernel
-def _avalanche(x):
-    x = np.uint32(x ^ (x >> np.uint32(16)))
-    x = np.uint32(x * np.uint32(0x21F0AAAD))
-    x = np.uint32(x ^ (x >> np.uint32(15)))
-    x = np.uint32(x * np.uint32(0xD35A2D97))
-    return np.uint32(x ^ (x >> np.uint32(15)))
-
-
-@kernel
-def _unit(bits):
-    """A float32 in [0, 1) from the upper 23 bits."""
-    mantissa = np.int32((bits >> np.uint32(9)) | np.uint32(0x3F800000))
-    return int32_as_float(mantissa) - np.float32(1.0)
-
-
-@kernel
-def _log(u):
-    """Natural logarithm of a float32 in (0, 1]; relative error below 1e-6 of the result."""
-    f = np.float32
-    bits = float_as_int32(u)
-    exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
-    m = int32_as_float(np.int32(bits - np.int32(exponent << np.int32(23)))) - f(1.0)
-    p = fused(f(7.0376836292e-2), m, f(-1.1514610310e-1))
-    p = fused(p, m, f(1.1676998740e-1))
-    p = fused(p, m, f(-1.2420140846e-1))
-    p = fused(p, m, f(1.4249322787e-1))
-    p = fused(p, m, f(-1.6668057665e-1))
-    p = fused(p, m, f(2.0000714765e-1))
-    p = fused(p, m, f(-2.4999993993e-1))
-    p = fused(p, m, f(3.3333331174e-1))
-    square = m * m
-    p = fused(p * m, square, f(-0.5) * square)
-    return fused(f(exponent), f(0.69314718056), m + p)
 
 
 @kernel
@@ -100,10 +64,10 @@ def _sin_cos_turn(t):
 def normal_pair(counter, key_a, key_b):
     """Two independent standard normals (float32) for one uint32 counter under two keys."""
     f = np.float32
-    first = _avalanche(np.uint32(_avalanche(np.uint32(counter ^ key_a)) + key_b))
-    second = _avalanche(np.uint32(first + np.uint32(0x9E3779B9)))
-    radius = np.sqrt(f(-2.0) * _log(f(1.0) - _unit(first)))
-    sine, cosine = _sin_cos_turn(_unit(second) - f(0.5))
+    first = mix(counter, key_a, key_b)
+    second = avalanche(np.uint32(first + np.uint32(0x9E3779B9)))
+    radius = np.sqrt(f(-2.0) * log(f(1.0) - unit(first)))
+    sine, cosine = _sin_cos_turn(unit(second) - f(0.5))
     return radius * cosine, radius * sine
 
 
