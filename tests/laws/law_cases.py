@@ -29,6 +29,8 @@ class Case:
 
 
 CASES = {
+    # inhibitory populations of the prior lose the correlations of their counts within 5 ms
+    "mesogif": Case(rare=frozenset({"timescale_I"})),
     "neuron-ball-and-stick": Case(simulations=10, many=100),
     "neuron-point": Case(simulations=40, many=300),
     black_box_example.NAME: Case(simulations=12, many=200),
