@@ -311,6 +311,23 @@ class Simulator(ABC):
             "from simulations (neurosbi fit)"
         )
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether `log_likelihood_gradient` can be computed."""
+        return type(self).log_likelihood_gradient is not Simulator.log_likelihood_gradient
+
+    def log_likelihood_gradient(
+        self, theta: np.ndarray, data: Observation, *, threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """log p(data | theta) [sim] and its derivatives by the parameters [sim, theta].
+
+        For optimisers and Hamiltonian samplers. Raises `BadInputError` where there is none.
+        """
+        raise BadInputError(
+            f"the likelihood of simulator {self.name} has no gradient that can be computed; infer "
+            "its parameters from simulations (neurosbi fit)"
+        )
+
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """``theta`` as contiguous float64 [sim, theta].
 

@@ -1,0 +1,135 @@
+r"""A simulator's likelihood as a torch function, and the posterior density that samplers climb.
+
+In the unconstrained space z of the prior (see `priors.UnconstrainedMap`) the prior is N(0, I), so
+
+    log p(z | data) = \sum_o \log p(data_o | \theta(z)) - z^2 / 2 + const
+
+with gradient  (d theta/dz) * (d log L/d theta) - z. The map is elementwise, and
+d theta/dz = 1 / (dz/d theta).
+"""
+
+__all__ = ["LikelihoodPotential", "differentiable_log_likelihood"]
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurosbi.contract import Observation, Simulator
+from neurosbi.errors import BadInputError
+from neurosbi.priors import UnconstrainedMap
+
+
+class _LogLikelihood(torch.autograd.Function):
+    """Values and derivatives come from the simulator together; backward only multiplies."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, theta: Tensor, simulator: Simulator, data: Sequence[Observation]
+    ) -> Tensor:
+        rows = theta.detach().cpu().double().reshape(-1, theta.shape[-1]).numpy()
+        value, gradient = _summed(simulator, rows, data)
+        ctx.save_for_backward(
+            torch.as_tensor(gradient).reshape(theta.shape).to(theta.dtype).to(theta.device)
+        )
+        return torch.as_tensor(value).reshape(theta.shape[:-1]).to(theta.dtype).to(theta.device)
+
+    @staticmethod
+    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return outward[0][..., None] * gradient, None, None
+
+
+def differentiable_log_likelihood(
+    theta: Tensor, simulator: Simulator, data: Observation | Sequence[Observation]
+) -> Tensor:
+    """log p(data | theta) [...] of ``theta[..., theta]``, which torch can differentiate.
+
+    Observations are independent given the parameters. Raises `BadInputError` for a simulator
+    without a gradient.
+    """
+    observations = [data] if isinstance(data, Observation) else list(data)
+    return _LogLikelihood.apply(theta, simulator, observations)  # type: ignore[return-value]
+
+
+class LikelihoodPotential:
+    """log p(z | data) up to a constant, for one simulator and one or more observations.
+
+    Call it with ``z[..., theta]`` (torch) or use `value_and_gradient` (numpy); ``evaluations``
+    counts parameter sets.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        data: Observation | Sequence[Observation],
+        *,
+        threads: int | None = None,
+    ) -> None:
+        if not simulator.has_gradient:
+            raise BadInputError(
+                f"the likelihood of simulator {simulator.name} has no gradient; fit it by "
+                "simulations (--method npe)"
+            )
+        self.simulator = simulator
+        self.data = [data] if isinstance(data, Observation) else list(data)
+        self.threads = threads
+        self.map = UnconstrainedMap(simulator.parameters)
+        self.evaluations = 0
+
+    @property
+    def dimension(self) -> int:
+        """Number of parameters."""
+        return len(self.simulator.parameters)
+
+    def theta(self, z: np.ndarray) -> np.ndarray:
+        """Parameters [..., theta] of unconstrained points."""
+        return self.map.inverse(torch.as_tensor(z)).numpy()
+
+    def z(self, theta: np.ndarray) -> np.ndarray:
+        """Unconstrained points [..., theta] of parameters."""
+        return self.map(torch.as_tensor(np.asarray(theta, dtype=np.float64))).numpy()
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Log density [...] of ``z[..., theta]`` up to a constant, with its gradient for torch."""
+        theta = self.map.inverse(z)
+        log_likelihood = differentiable_log_likelihood(theta, self.simulator, self.data)
+        return log_likelihood - 0.5 * z.double().square().sum(-1)
+
+    def value(self, z: np.ndarray) -> np.ndarray:
+        """Log density [point] of ``z[point, theta]``; cheaper than with its gradient."""
+        theta = self.theta(z)
+        each = [self.simulator.log_likelihood(theta, data) for data in self.data]
+        self.evaluations += len(z)
+        return np.sum(each, axis=0) - 0.5 * np.sum(z**2, axis=-1)
+
+    def value_and_gradient(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log density [point] and its derivatives [point, theta] at ``z[point, theta]``."""
+        point = torch.as_tensor(z)
+        theta = self.map.inverse(point)
+        value, slope = _summed(self.simulator, theta.numpy(), self.data, self.threads)
+        self.evaluations += len(z)
+        return (
+            value - 0.5 * np.sum(z**2, axis=-1),
+            slope * self._stretch(theta, point) - z,
+        )
+
+    def _stretch(self, theta: Tensor, z: Tensor) -> np.ndarray:
+        """d theta / dz, elementwise."""
+        width = torch.where(self.map.log, (self.map.high / self.map.low).log() * theta, self.map.high - self.map.low)  # fmt: skip
+        return (width * torch.exp(-0.5 * z.square()) / np.sqrt(2 * np.pi)).numpy()
+
+
+def _summed(
+    simulator: Simulator,
+    theta: np.ndarray,
+    data: Sequence[Observation],
+    threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    value, gradient = np.zeros(len(theta)), np.zeros(theta.shape)
+    for observation in data:
+        v, g = simulator.log_likelihood_gradient(theta, observation, threads=threads)
+        value, gradient = value + v, gradient + g
+    return value, gradient

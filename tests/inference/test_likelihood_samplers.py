@@ -1,0 +1,207 @@
+"""Most probable parameters and Hamiltonian draws of a small model, against integrals on a grid."""
+
+import numpy as np
+import pytest
+import torch
+
+from neurosbi.contract import Feature, Observation, Parameter, SimulationBatch, Simulator, Stimulus
+from neurosbi.errors import BadInputError, FitError
+from neurosbi.inference.hmc import sample_chains
+from neurosbi.inference.likelihood_potential import (
+    LikelihoodPotential,
+    differentiable_log_likelihood,
+)
+from neurosbi.inference.map import find_map
+from neurosbi.inference.mcmc import covariance_at, sample_posterior
+
+TIMES = np.linspace(0.1, 3.0, 12)
+
+
+class Decay(Simulator):
+    """y(t) = height exp(-t / tau) with noise of sd 0.3: a linear and a logarithmic parameter."""
+
+    name = "decay"
+    version = "1"
+    summary = "an exponential decay"
+    parameters = (
+        Parameter("height", "mV", 0.0, 5.0),
+        Parameter("tau", "s", 0.05, 20.0, "log"),
+    )
+    feature_sets = {"default": (Feature("y", "mV"),)}
+
+    @property
+    def stimulus(self):
+        return Stimulus.spontaneous(total=1.0)
+
+    def simulate(self, theta, *, stimulus=None, seed, start=0, threads=None):
+        return SimulationBatch(np.zeros((len(theta), 1)), np.zeros(len(theta), dtype=np.int8))
+
+    def traces(self, theta, **kwargs):
+        raise NotImplementedError
+
+    def features_of(self, data):
+        raise NotImplementedError
+
+    def log_likelihood(self, theta, data):
+        return self.log_likelihood_gradient(theta, data)[0]
+
+    def log_likelihood_gradient(self, theta, data, *, threads=None):
+        height, tau = theta[:, :1], theta[:, 1:]
+        fall = np.exp(-TIMES / tau)
+        residual = (data.record - height * fall) / 0.3
+        slopes = np.stack([fall, height * fall * TIMES / tau**2], axis=1) / 0.3
+        value = -0.5 * np.sum(residual**2, axis=1)
+        return value, np.sum(residual[:, None] * slopes, axis=2)
+
+
+class Plain(Decay):
+    """The same without a gradient."""
+
+    log_likelihood_gradient = Simulator.log_likelihood_gradient
+
+
+def data(height=2.0, tau=1.0, seed=0):
+    noise = 0.3 * np.random.default_rng(seed).standard_normal(len(TIMES))
+    record = height * np.exp(-TIMES / tau) + noise
+    return Observation(stimulus=Stimulus.spontaneous(total=1.0), x=np.zeros(1), record=record)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """Mean and sd of height and log tau by a sum over a grid; the prior is flat in both."""
+    height, log_tau = np.meshgrid(
+        np.linspace(0, 5, 401)[1:], np.linspace(np.log(0.05), np.log(20), 600), indexing="ij"
+    )
+    theta = np.column_stack([height.ravel(), np.exp(log_tau.ravel())])
+    value = Decay().log_likelihood(theta, data())
+    weight = np.exp(value - value.max())
+    weight /= weight.sum()
+    grid = np.column_stack([height.ravel(), log_tau.ravel()])
+    mean = weight @ grid
+    return mean, np.sqrt(weight @ (grid - mean) ** 2), theta[np.argmax(value)]
+
+
+def test_torch_differentiates_the_likelihood():
+    theta = torch.tensor([[2.0, 1.0], [1.0, 0.3]], dtype=torch.float64, requires_grad=True)
+
+    def function(t):
+        return differentiable_log_likelihood(t, Decay(), data())
+
+    assert torch.autograd.gradcheck(function, (theta,))
+    potential = LikelihoodPotential(Decay(), [data(), data(seed=1)])
+    z = torch.tensor([[0.3, -0.2], [-1.0, 1.5]], dtype=torch.float64)
+    np.testing.assert_allclose(potential(z).numpy(), potential.value(z.numpy()))
+
+
+def test_gradients_in_the_unconstrained_space():
+    potential = LikelihoodPotential(Decay(), data())
+    z = np.array([[0.3, -0.2], [-1.5, 1.0], [2.0, -2.5]])
+    value, gradient = potential.value_and_gradient(z)
+    np.testing.assert_allclose(value, potential.value(z))
+    for i in range(2):
+        step = np.zeros(2)
+        step[i] = 1e-5
+        numerical = (potential.value(z + step) - potential.value(z - step)) / 2e-5
+        np.testing.assert_allclose(gradient[:, i], numerical, rtol=1e-6, atol=1e-6)
+
+
+def test_the_optimum_is_found_from_every_start(exact):
+    potential = LikelihoodPotential(Decay(), data())
+    found = find_map(potential, starts=5, steps=60, seed=1)
+    assert found.agreeing(tolerance=1e-3) == 5
+    _, gradient = potential.value_and_gradient(found.z[:1])
+    assert np.abs(gradient).max() < 1e-3
+    mean, sd, _ = exact
+    assert np.all(np.abs([found.best[0], np.log(found.best[1])] - mean) < sd)
+
+
+def test_draws_have_the_moments_of_the_posterior(exact):
+    draws = sample_posterior(Decay(), data(), chains=4, draws=1500, tune=300, seed=3)
+    assert draws.problems == ()
+    mean, sd, _ = exact
+    columns = np.column_stack([draws.flat[:, 0], np.log(draws.flat[:, 1])])
+    error = sd / np.sqrt(draws.effective)
+    assert np.all(np.abs(columns.mean(axis=0) - mean) < 5 * error)
+    np.testing.assert_allclose(columns.std(axis=0), sd, rtol=0.1)
+    expected = Decay().log_likelihood(draws.theta[2], data())
+    np.testing.assert_allclose(draws.log_likelihood[2], expected, atol=1e-8)
+    again = sample_posterior(Decay(), data(), chains=4, draws=50, tune=20, seed=3)
+    same = sample_posterior(Decay(), data(), chains=4, draws=50, tune=20, seed=3)
+    np.testing.assert_array_equal(again.theta, same.theta)
+
+
+def test_two_observations_tell_more_than_one():
+    sd = [
+        sample_posterior(Decay(), o, chains=2, draws=400, tune=100, seed=0).flat.std(axis=0)
+        for o in (data(), [data(), data(seed=1), data(seed=2)])
+    ]
+    assert np.all(sd[1] < 0.8 * sd[0])
+
+
+def test_arviz_reads_the_draws():
+    import arviz as az
+
+    draws = sample_posterior(Decay(), data(), chains=3, draws=100, tune=50, seed=0)
+    tree = draws.to_arviz()
+    assert tree["posterior"]["tau"].dims == ("chain", "draw")
+    summary = az.summary(az.convert_to_inference_data(tree["posterior"].to_dataset()))
+    np.testing.assert_allclose(summary.loc["tau", "mean"], draws.flat[:, 1].mean(), rtol=0.02)
+
+
+def test_hamiltonian_chains_sample_a_stretched_normal():
+    covariance = np.array([[4.0, 1.9, 0.0], [1.9, 1.0, 0.0], [0.0, 0.0, 0.01]])
+    precision = np.linalg.inv(covariance)
+
+    def target(z):
+        return -0.5 * np.einsum("ci,ij,cj->c", z, precision, z), -z @ precision
+
+    run = sample_chains(target, np.ones((4, 3)), np.eye(3), draws=2000, tune=300, seed=1)
+    flat = run.z.reshape(-1, 3)
+    # the tuned coordinates are round: a few steps a draw, and nearly independent draws
+    assert run.steps < 8
+    assert np.all(np.abs(flat.mean(axis=0)) < 0.1 * np.sqrt(np.diag(covariance)))
+    np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.12, atol=0.02)
+    assert run.finished
+    assert run.divergent.sum() == 0
+    assert 0.6 < run.accepted.mean() < 0.97
+
+
+def test_curvature_of_flat_directions_is_that_of_the_prior():
+    class Flat(Decay):
+        def log_likelihood_gradient(self, theta, data, *, threads=None):
+            fixed = np.column_stack([theta[:, 0], np.ones(len(theta))])
+            value, gradient = super().log_likelihood_gradient(fixed, data)
+            gradient[:, 1] = 0.0
+            return value, gradient
+
+    covariance = covariance_at(LikelihoodPotential(Flat(), data()), np.zeros(2))
+    assert covariance[1, 1] == pytest.approx(1.0)
+    assert covariance[0, 0] < 0.5
+
+
+def test_what_cannot_be_sampled_is_refused():
+    with pytest.raises(BadInputError, match="no gradient"):
+        sample_posterior(Plain(), data(), seed=0)
+    with pytest.raises(BadInputError, match="2 chains"):
+        sample_posterior(Decay(), data(), chains=1, seed=0)
+    with pytest.raises(FitError, match="longer time limit"):
+        sample_posterior(Decay(), data(), time_limit=1e-3, seed=0)
+    nothing = Observation(stimulus=Stimulus.spontaneous(total=1.0), x=np.zeros(1),
+                          record=np.full(len(TIMES), np.nan))  # fmt: skip
+    with pytest.raises(FitError, match="undefined"):
+        sample_posterior(Decay(), nothing, seed=0)
+
+
+def test_a_time_limit_keeps_the_draws_made_so_far():
+    class Slow(Decay):
+        def log_likelihood_gradient(self, theta, data, *, threads=None):
+            for _ in range(20_000):
+                pass
+            return super().log_likelihood_gradient(theta, data)
+
+    draws = sample_posterior(
+        Slow(), data(), draws=1_000_000, tune=20, starts=2, time_limit=2.0, seed=0
+    )
+    assert not draws.finished
+    assert 10 <= draws.theta.shape[1] < 1_000_000
+    assert "the time limit cut the chains short" in draws.problems
