@@ -140,7 +140,7 @@ def _threshold_tables(c: dict[str, np.ndarray], size: int, grid: Grid, a: int) -
 
 def _expm1_ratio(z: np.ndarray) -> np.ndarray:
     """(e^z - 1)/z, 1 at z = 0; complex z close to the real axis is fine."""
-    small = np.abs(z.real) < 1e-5
+    small = np.abs(np.real(z)) < 1e-5
     safe = np.where(small, 1.0, z)
     return np.where(small, 1 + z / 2 + z * z / 6, np.expm1(safe) / safe)
 
@@ -163,4 +163,4 @@ def with_tangents(
     for direction, (name, index) in enumerate(targets):
         shifted[name][(direction, *index)] += 1j * _TINY
     all_rows, all_tables = coefficients(shifted, sizes, grid)
-    return [r.imag / _TINY for r in all_rows], [t.imag / _TINY for t in all_tables]
+    return [np.imag(r) / _TINY for r in all_rows], [np.imag(t) / _TINY for t in all_tables]

@@ -21,7 +21,6 @@ __all__ = ["gradient_of_population"]
 
 import math
 
-import numba
 import numpy as np
 
 from neurosbi_simulators.mesogif.integrate import CLIP, log_probabilities
@@ -41,7 +40,7 @@ from neurosbi_simulators.mesogif.layout import (
 )
 from neurosbi_simulators.numerics import entry, kernel
 from neurosbi_simulators.numerics.exponential import event_probability, exp
-from neurosbi_simulators.numerics.jit import FASTMATH
+from neurosbi_simulators.numerics.jit import reduction
 
 # -- rows of one value per age: the state, its tangents (as far as N) and work
 (M, V, U, LAM, N) = range(5)
@@ -52,18 +51,18 @@ from neurosbi_simulators.numerics.jit import FASTMATH
 (A_H_TOTAL, A_TH_FREE, A_H, A_LAM_FREE, A_X, A_Z, A_G, A_SYNAPSE) = range(8)
 
 
-@numba.njit(error_model="numpy", fastmath=FASTMATH | {"reassoc"}, no_cpython_wrapper=True)
+@reduction
 def total(values):
-    """The sum, in whatever order is fastest."""
+    """The sum of an array."""
     s = values.dtype.type(0.0)
     for k in range(len(values)):
         s += values[k]
     return s
 
 
-@numba.njit(error_model="numpy", fastmath=FASTMATH | {"reassoc"}, no_cpython_wrapper=True)
+@reduction
 def dot(a, b):
-    """The sum of products, in whatever order is fastest."""
+    """The sum of products of two arrays."""
     s = a.dtype.type(0.0)
     for k in range(len(a)):
         s += a[k] * b[k]

@@ -6,10 +6,11 @@ file. The folder is therefore named by a hash of all simulator sources: any edit
 
 ``error_model="numpy"`` matters most for speed: Python's check for division by zero is an exit
 from the loop and stops vectorisation. The fast-math flags leave out ``nnan`` and ``ninf``, which
-would delete the tests that detect a blow-up, and ``reassoc``, which harms range reduction.
+would delete the tests that detect a blow-up, and ``reassoc``, which harms range reduction. Only a
+`reduction` may add in any order: a sum over an array is not vectorised otherwise.
 """
 
-__all__ = ["FASTMATH", "entry", "kernel", "source_hash"]
+__all__ = ["FASTMATH", "entry", "kernel", "reduction", "source_hash"]
 
 import hashlib
 from functools import cache, partial
@@ -45,3 +46,4 @@ _compiled: Any = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
 # sooner. An entry is what Python calls; only this is kept on disk.
 kernel: Any = partial(_compiled, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 entry: Any = partial(_compiled, cache=True, nogil=True)
+reduction: Any = partial(kernel, fastmath=FASTMATH | {"reassoc"})
