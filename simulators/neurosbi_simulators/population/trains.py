@@ -1,6 +1,5 @@
 """Features of single spike trains, averaged over the units of each population.
 
-* ``active_p``: share of the units that spiked at all;
 * ``rate_cv_p``: standard deviation over mean of the rates of the units;
 * ``cv_isi_p``: coefficient of variation of the intervals between spikes (1: Poisson, 0: regular);
 * ``cv2_p``: the same from neighbouring intervals, mean of 2 |I' - I| / (I' + I), which slow
@@ -51,7 +50,6 @@ def train_features(populations: Sequence[str]) -> tuple[Feature, ...]:
     features: list[Feature] = []
     for p in populations:
         features += [
-            Feature(f"active_{p}", "1", f"share of the units of {p} that spike"),
             Feature(f"rate_cv_{p}", "1", f"variation of the rates among the units of {p}"),
             Feature(f"cv_isi_{p}", "1", f"variation of the intervals between spikes in {p}"),
             Feature(f"cv2_{p}", "1", f"local variation of the intervals between spikes in {p}"),
@@ -97,7 +95,6 @@ def measure_trains(
         n = int(varies[part].sum())
         n_varying.append(n)
         own += [
-            np.mean(rate > 0) if last > first else np.nan,
             rate.std() / rate.mean() if rate.any() else np.nan,
             _mean(cv[part]),
             _mean(cv2[part]),

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosbi_simulators.numerics import entry, kernel
 from neurosbi_simulators.numerics.counter import exponential, mix, unit
+from neurosbi_simulators.numerics.prefetch import prefetch
 from neurosbi_simulators.spiking import network as nw
 from neurosbi_simulators.spiking.neurons import (
     add_noise,
@@ -22,6 +23,7 @@ from neurosbi_simulators.spiking.neurons import (
 
 U, THRESHOLD, HAZARD, BUDGET, DRIVE = range(5)
 N_OWN_ROWS = 5
+_FETCHED_LINES = 16  # of 64 bytes; the processor sees the pattern in what follows
 SPIKES, EVENTS = 0, 1  # totals
 # numbers of draws: steps of noise from 0, budgets from here, the initial potential at the end
 FIRST_BUDGET, INITIAL = 0x80000000, 0xFFFFFFFF
@@ -43,16 +45,35 @@ def initialise(starts, table, keys, neuron_keys, state):
 
 
 @kernel
-def _deliver(sent, weight, offsets, targets, n_populations, a, current):
-    """Spikes of one population arrive at population ``a``; the number of connections."""
+def _deliver(sent, weight, offsets, targets, current):
+    """Spikes of one population arrive, with ``weight[to]``; the number of connections.
+
+    Targets within a row differ, so four at a time can be read before any is written. The row of
+    the next spike is fetched meanwhile: rows lie anywhere in memory.
+    """
+    n_populations = len(weight)
     events = np.int64(0)
     for q in range(len(sent)):
-        row = np.int64(sent[q]) * n_populations + a
-        first, last = offsets[row], offsets[row + 1]
-        events += last - first
-        arrivals = targets[first:last]
-        for k in range(len(arrivals)):
-            current[arrivals[k]] += weight
+        row = np.int64(sent[q]) * n_populations
+        if q + 1 < len(sent):
+            following = offsets[np.int64(sent[q + 1]) * n_populations]
+            for line in range(_FETCHED_LINES):
+                prefetch(targets, following + line * (64 // targets.itemsize))
+        for a in range(n_populations):
+            arrivals = targets[offsets[row + a] : offsets[row + a + 1]]
+            w = weight[a]
+            if w == np.float32(0.0):
+                continue
+            events += len(arrivals)
+            whole = len(arrivals) // 4 * 4
+            for k in range(0, whole, 4):
+                t0, t1 = arrivals[k], arrivals[k + 1]
+                t2, t3 = arrivals[k + 2], arrivals[k + 3]
+                c0, c1, c2, c3 = current[t0], current[t1], current[t2], current[t3]
+                current[t0], current[t1] = c0 + w, c1 + w
+                current[t2], current[t3] = c2 + w, c3 + w
+            for k in range(whole, len(arrivals)):
+                current[arrivals[k]] += w
     return events
 
 
@@ -87,18 +108,17 @@ def advance(
                 continue
             slot = sent_at % n_slots
             sent = ring[slot, ring_bounds[slot, b] : ring_bounds[slot, b + 1]]
-            row = state[N_OWN_ROWS + kind[b]]
-            for a in range(n_populations):
-                if weight[a, b] == np.float32(0.0) or len(sent) == 0:
-                    continue
-                if everyone:
-                    part = row[starts[a] : starts[a + 1]]
+            if len(sent) == 0:
+                continue
+            current = state[N_OWN_ROWS + kind[b]]
+            if everyone:
+                for a in range(n_populations):
+                    part = current[starts[a] : starts[a + 1]]
                     _deliver_to_everyone(part, weight[a, b] * np.float32(len(sent)))
-                    totals[EVENTS] += len(sent) * len(part)
-                else:
-                    totals[EVENTS] += _deliver(
-                        sent, weight[a, b], offsets, targets, n_populations, a, row
-                    )
+                    if weight[a, b] != np.float32(0.0):
+                        totals[EVENTS] += len(sent) * len(part)
+            else:
+                totals[EVENTS] += _deliver(sent, weight[:, b], offsets, targets, current)
         state[DRIVE, :] = np.float32(0.0)
         for a in range(n_populations):
             low, high = starts[a], starts[a + 1]

@@ -37,7 +37,6 @@ def test_renewal_trains(shape, cv):
     assert x["cv_isi_E"] == pytest.approx(cv, rel=0.02)
     # E |I' - I| / (I' + I) of gamma intervals: 1/2 for shape 1 and 35/128 for shape 4
     assert x["cv2_E"] == pytest.approx(2 * {1.0: 1 / 2, 4.0: 35 / 128}[shape], rel=0.02)
-    assert x["active_E"] == 1.0
     assert x["pair_correlation_E"] == pytest.approx(0.0, abs=0.005)
     assert x["pair_correlation_E_I"] == pytest.approx(0.0, abs=0.005)
     if shape == 1.0:
@@ -60,7 +59,6 @@ def test_windows_and_pairs_by_their_definitions():
     assert x["pair_correlation_E"] == pytest.approx(c[:5, :5][np.triu_indices(5, 1)].mean())
     assert x["pair_correlation_I"] == pytest.approx(c[5:, 5:][np.triu_indices(3, 1)].mean())
     assert x["pair_correlation_E_I"] == pytest.approx(c[:5, 5:].mean())
-    assert x["active_E"] == pytest.approx(5 / 6)
     intervals = [np.diff(t) for t in trains[6:]]
     assert x["cv_isi_I"] == pytest.approx(np.mean([i.std() / i.mean() for i in intervals]))
 
@@ -81,5 +79,4 @@ def test_shared_input_correlates_pairs():
 
 def test_silent_and_missing_populations_are_undefined():
     x = measure([np.empty(0), np.empty(0)], units=(2, 0), duration=1000.0)
-    assert x.pop("active_E") == 0.0
     assert all(np.isnan(v) for v in x.values())

@@ -121,7 +121,7 @@ def test_silence_is_told_and_undefined():
     batch = model.simulate(np.array([[0.1, 5.0, 0.3, 20.0]]), seed=0)
     assert batch.status[0] == Status.NO_SPIKES
     x = named(model, batch.x[0])
-    assert x["rate_E"] == x["active_E"] == 0.0
+    assert x["rate_E"] == x["rate_I"] == 0.0
     assert np.isnan(x["cv_isi_E"])
 
 
