@@ -40,6 +40,7 @@ lint: $(VENV)/.tested  ## formatting, types, layers
 
 bench: $(VENV)/.tested  ## speed and accuracy against NEURON, Brian2, sbi (hours); writes benchmarks/results
 	$(BIN)/python benchmarks/hodgkin_huxley.py --write
+	$(BIN)/python benchmarks/simulators.py --write
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sweeps.py --write
 	$(BIN)/python benchmarks/posterior.py

@@ -1,6 +1,6 @@
 """One other simulator, measured alone in its process; prints one row as JSON.
 
-python benchmarks/hodgkin_huxley_peers.py scalar|neuron|neuron-no-tables|brian2 [--quick]
+python benchmarks/hodgkin_huxley_peers.py scalar|neuron|neuron-no-tables|brian2|jaxley [--quick]
 """
 
 import json
@@ -176,6 +176,42 @@ def brian2(repeats: int) -> dict:
     }
 
 
+def jaxley(repeats: int) -> dict:
+    """The channels of Pospischil's neuron that jaxley ships, 256 of them, jitted for the CPU."""
+    import os
+
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp
+    import jaxley as jx
+    from jaxley.channels.pospischil import K, Km, Leak, Na
+
+    n, dt, duration = 256, 0.025, DURATION
+    cell = jx.Cell(jx.Branch(jx.Compartment(), ncomp=1), parents=[-1])
+    for channel in (Na(), K(), Km(), Leak()):
+        cell.insert(channel)
+    cell.record("v")
+    cell.stimulate(jx.step_current(10.0, 100.0, 0.1, dt, duration))
+    cell.make_trainable("radius")
+
+    def one(radius):
+        return jx.integrate(cell, params=[{"radius": radius[None]}], delta_t=dt)
+
+    many = jax.jit(jax.vmap(one))
+    radii = jnp.linspace(9.0, 11.0, n)
+    run = lambda: many(radii).block_until_ready()  # noqa: E731
+    run()
+    return {
+        "system": "jaxley",
+        "work": f"{n} compartments with Na, K, M and leak, double, no noise, traces",
+        "ns_per_step": _fastest(run, repeats) / (n * duration / dt) * 1e9,
+        "dt": dt,
+    }
+
+
 def _fastest(run, repeats: int) -> float:
     times = []
     for _ in range(repeats):
@@ -192,6 +228,7 @@ def main() -> None:
         "neuron": lambda: neuron(repeats, tables=True),
         "neuron-no-tables": lambda: neuron(repeats, tables=False),
         "brian2": lambda: brian2(repeats),
+        "jaxley": lambda: jaxley(repeats),
     }
     print(json.dumps(measure[sys.argv[1]]()))
 
