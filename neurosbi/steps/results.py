@@ -150,6 +150,11 @@ class Result(Findings):
 
         if self.network is not None:
             return self.network
+        if "sampling" in self.stored.diagnostics:
+            raise BadInputError(
+                "this posterior was sampled by Markov chains, without a network; how they went is in "
+                "the group sampling of results.zarr"
+            )
         path = self.network_folder
         if not path.is_dir():
             raise BadInputError(

@@ -1,0 +1,89 @@
+"""Fits by likelihood: against the exact posterior of a linear-Gaussian model."""
+
+import numpy as np
+import pytest
+from toys import LinearGaussian
+
+import neurosbi as nb
+from neurosbi.errors import BadInputError
+
+X_O = np.array([0.9, -1.2, 0.6, 0.4])
+
+
+class Measured(LinearGaussian):
+    """The linear-Gaussian toy with its likelihood and gradient."""
+
+    name = "measured"
+
+    def log_likelihood(self, theta, data):
+        return self.log_likelihood_gradient(theta, data)[0]
+
+    def log_likelihood_gradient(self, theta, data, *, threads=None):
+        misfit = data.x - self.check_theta(theta) @ self.matrix.T
+        variance = self.noise_sd**2
+        return -0.5 * (misfit**2).sum(1) / variance, misfit @ self.matrix / variance
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "prep.csv"
+    path.write_text("feature,value\n" + "".join(f"y{i},{v}\n" for i, v in enumerate(X_O)))
+    return path
+
+
+def fitted(table, folder, **options):
+    return nb.fit(
+        table, simulator=Measured(), method="mcmc", samples=2000, output=folder, progress=False,
+        **options,
+    )  # fmt: skip
+
+
+def test_the_exact_posterior(table, tmp_path):
+    result = fitted(table, tmp_path / "r", seed=3)
+    model = Measured()
+    cov = np.linalg.inv(model.matrix.T @ model.matrix / model.noise_sd**2)
+    mean = cov @ model.matrix.T @ X_O / model.noise_sd**2
+    draws, sd = result.stored.theta, np.sqrt(np.diag(cov))
+    np.testing.assert_allclose(draws.mean(0), mean, atol=0.15 * sd.max())
+    np.testing.assert_allclose(np.cov(draws.T), cov, atol=0.15 * sd.max() ** 2)
+    # the density that is kept is that of the exact posterior, up to a constant
+    exact = -0.5 * np.einsum("ij,jk,ik->i", draws - mean, np.linalg.inv(cov), draws - mean)
+    assert np.ptp(result.stored.log_prob - exact) < 1e-3
+    assert any("chains on the exact likelihood agree" in r for r in result.verdict.reasons)
+
+
+def test_the_result_keeps_how_the_chains_went(table, tmp_path):
+    fitted(table, tmp_path / "r", chains=3, tune=100)
+    sampling = nb.open_result(tmp_path / "r").stored.diagnostics["sampling"]
+    assert sampling["accepted"].shape == (3,)
+    assert (sampling["r_hat"] < 1.05).all()
+    assert (sampling["effective"] > 100).all()
+    with pytest.raises(BadInputError, match="there is a result"):
+        fitted(table, tmp_path / "r")
+    with pytest.raises(BadInputError, match="without a network"):
+        nb.open_result(tmp_path / "r").to_sbi()
+    again = fitted(table, tmp_path / "r", existing="skip")
+    assert len(again.stored.theta) == 2000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rounds": 2}, "leave --rounds out"),
+        ({"simulations": 100}, "leave --simulations out"),
+        ({"inputs": "trace"}, "leave --inputs out"),
+        ({"epochs": 3}, "has no option 'epochs'; it has chains, tune, time_limit"),
+        ({"chains": 1}, "at least 2 chains"),
+        ({"simulator": LinearGaussian()}, "no likelihood with a gradient"),
+    ],
+)
+def test_what_it_cannot_do(table, tmp_path, options, words):
+    options = {"simulator": Measured(), **options}
+    with pytest.raises(BadInputError, match=words):
+        nb.fit(table, method="mcmc", output=tmp_path / "r", progress=False, **options)
+    assert not (tmp_path / "r").exists()
