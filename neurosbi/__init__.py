@@ -30,6 +30,7 @@ _PUBLIC = {
     "open_simulations": "neurosbi.store",
     "read_data": "neurosbi.recordings",
     "read_recording": "neurosbi.recordings",
+    "restrict": "neurosbi.steps.restrict",
     "simulate": "neurosbi.steps.simulate",
     "simulator": "neurosbi.registry",
     "simulator_names": "neurosbi.registry",

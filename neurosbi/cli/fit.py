@@ -12,6 +12,7 @@ import typer
 from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
 if TYPE_CHECKING:
+    from neurosbi.contract import Simulator
     from neurosbi.steps.results import Result
 
 NEEDS_ARGUMENTS = True
@@ -106,6 +107,16 @@ def fit(
         int | None,
         typer.Option(help="Networks trained together and mixed. Default: the method's."),
     ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict",
+            help=(
+                "Restrict the prior to where all features are expected to be defined (see "
+                "`neurosbi simulate --restrict`); for data that have them all."
+            ),
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     existing: Annotated[
         Literal["error", "resume", "skip", "overwrite"],
@@ -163,17 +174,32 @@ def fit(
         worst = max(worst, code)
 
     try:
+        chosen: dict[str, Any] | None = parse_settings(settings or [])
+        model: str | Simulator = simulator
+        if restrict:
+            from neurosbi.registry import simulator as build
+            from neurosbi.steps.restrict import restrict as restricted
+
+            if network is not None:
+                raise BadInputError("a trained network brings its own prior; leave --restrict out")
+            model = restricted(
+                build(simulator, features=features, **(chosen or {})),
+                seed=seed,
+                threads=threads,
+                progress=not quiet,
+            )
+            features, chosen = None, None  # they are part of the simulator now
         for path in paths:
             try:
                 result = fit_recording(
                     path,
-                    simulator=simulator,
+                    simulator=model,
                     method=method,
                     sweeps=sweeps,
                     simulations=simulations,
                     samples=samples,
                     features=features,
-                    settings=parse_settings(settings or []),
+                    settings=chosen,
                     area=area,
                     junction_potential=junction_potential,
                     network=network,

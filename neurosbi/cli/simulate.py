@@ -15,6 +15,7 @@ from neurosbi.cli.options import (
     parse_shards,
     parse_stimulus,
 )
+from neurosbi.errors import BadInputError
 
 if TYPE_CHECKING:
     from neurosbi.steps.simulate import SimulationRun
@@ -73,6 +74,20 @@ def simulate(
             help="Keep the spikes of the simulations too, in this folder (networks of neurons)."
         ),
     ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict",
+            help=(
+                "Restrict the prior to where all features are expected to be defined, by a "
+                "classifier trained on --pilot simulations."
+            ),
+        ),
+    ] = False,
+    pilot: Annotated[
+        int | None,
+        typer.Option(min=1, help="Simulations for --restrict. (default: 10,000)"),
+    ] = None,
     existing: Annotated[
         Existing,
         typer.Option(
@@ -106,6 +121,20 @@ def simulate(
 
     model = build(simulator, features=features, **parse_settings(settings or []))
     stimuli = parse_stimulus(stimulus, model)
+    if restrict:
+        from neurosbi.steps.restrict import PILOT
+        from neurosbi.steps.restrict import restrict as restricted
+
+        model = restricted(
+            model,
+            pilot=pilot or PILOT,
+            stimulus=stimuli,
+            seed=seed,
+            threads=threads,
+            progress=not quiet,
+        )
+    elif pilot is not None:
+        raise BadInputError("--pilot is the number of simulations for --restrict; give both")
     if spikes is not None:  # first, because a path that is taken is refused
         from neurosbi.steps.spikes import simulate_spikes
 
@@ -133,7 +162,7 @@ def _report(run: "SimulationRun") -> dict[str, Any]:
     def fraction(value: float) -> float | None:
         return None if value != value else value
 
-    return {
+    report = {
         "store": str(run.store.path),
         "simulator": run.store.config.name,
         "seed": run.store.seed,
@@ -147,6 +176,16 @@ def _report(run: "SimulationRun") -> dict[str, Any]:
         "valid_fraction": fraction(summary.valid_fraction),
         "undefined_fraction": {k: fraction(v) for k, v in summary.undefined_fraction.items()},
     }
+    region = run.store.config.simulator.get("prior_region")
+    if region is not None:
+        from neurosbi.steps.restrict import complete_fraction
+
+        report["restriction"] = {
+            "digest": region["digest"],
+            **region["facts"],
+            "valid_restricted": fraction(complete_fraction(run.store)),
+        }
+    return report
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -159,6 +198,14 @@ def _text(report: dict[str, Any]) -> str:
         lines.append("simulated now: none, the store had them")
     if report["valid_fraction"] is not None:
         lines.append(f"ended properly: {100 * report['valid_fraction']:.2f} %")
+    if "restriction" in report:
+        facts = report["restriction"]
+        after = facts["valid_restricted"]
+        lines.append(
+            f"all features defined: {100 * facts['valid']:.2f} % of the prior, "
+            f"{'unknown' if after is None else f'{100 * after:.2f} %'} of the restricted prior "
+            f"({100 * facts['kept_of_prior']:.2g} % of the prior)"
+        )
     undefined = {k: v for k, v in report["undefined_fraction"].items() if v}
     if undefined:
         width = max(map(len, undefined))

@@ -10,6 +10,7 @@ from neurosbi.contract.families import (
     family_from_dict,
 )
 from neurosbi.contract.feature_table import FeatureTable
+from neurosbi.contract.prior_region import PriorRegion
 from neurosbi.contract.recording import (
     COARSEST_DT,
     SHORTEST_REST,
@@ -42,6 +43,7 @@ __all__ = [
     "FixedStimulus",
     "Observation",
     "Parameter",
+    "PriorRegion",
     "Recorded",
     "Recording",
     "Setting",

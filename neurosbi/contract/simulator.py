@@ -6,12 +6,13 @@ and computes the very same features from a recorded sweep.
 
 __all__ = ["Observation", "SimulationBatch", "Simulator", "Status", "SweepObservation"]
 
+import copy
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from neurosbi.contract.families import (
     SweepSets,
 )
 from neurosbi.contract.feature_table import FeatureTable
+from neurosbi.contract.prior_region import PriorRegion
 from neurosbi.contract.recording import Sweep
 from neurosbi.contract.spike_trains import SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
@@ -103,6 +105,8 @@ class Simulator(ABC):
     setting_table: ClassVar[tuple[Setting, ...]] = ()
     feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
     default_features: ClassVar[str] = "default"
+    prior_region: PriorRegion | None = None
+    """The part of the box that the prior is restricted to (see `restricted`); None: all of it."""
     smallest_batch: ClassVar[int] = 1024
     """Fewest simulations worth computing at a time: compiled models need many to fill all cores."""
 
@@ -154,15 +158,29 @@ class Simulator(ABC):
     def config(self) -> dict[str, Any]:
         """What determines the simulations, as plain data (the settings of a preparation do not)."""
         roles = {s.name: s.role for s in self.setting_table}
-        return {
+        config: dict[str, Any] = {
             "simulator": self.name,
             "version": self.version,
             "features": self.features_name,
             "settings": {k: v for k, v in self.settings.items() if roles[k] == "model"},
         }
+        if self.prior_region is not None:
+            config["prior_region"] = self.prior_region.to_dict()
+        return config
+
+    def restricted(self, region: PriorRegion) -> Self:
+        """The same simulator, whose prior is restricted to ``region``."""
+        other = copy.copy(self)
+        other.prior_region = region
+        return other
 
     def sample_prior(self, n: int, *, seed: int, start: int = 0) -> np.ndarray:
-        """Draws ``start .. start+n`` from the prior, float64 [sim, theta]."""
+        """Draws ``start .. start+n`` from the prior, float64 [sim, theta].
+
+        Raises `FitError` where the region that it is restricted to can hardly be found.
+        """
+        if self.prior_region is not None:
+            return self.prior_region.sample(self.parameters, n, seed=seed, start=start)
         return sample_box(self.parameters, n, seed=seed, start=start)
 
     @abstractmethod

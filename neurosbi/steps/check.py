@@ -22,6 +22,7 @@ from neurosbi.progress import say
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.judging import judge_again
 from neurosbi.steps.recording_checks import check_locally, check_misspecification, protocol_of
+from neurosbi.steps.restrict import as_trained
 from neurosbi.steps.results import Result, open_result, write_result
 from neurosbi.store.calibrations import read_calibration, write_calibration
 from neurosbi.store.networks import is_network
@@ -236,6 +237,7 @@ def _simulator_of(network: "Network") -> Simulator:
     name = str(config.get("simulator"))
     try:
         made = make_simulator(name, features=config.get("features"), **config.get("settings", {}))
+        made = as_trained(made, config)
         network.check_simulator(made)
     except (BadInputError, TypeError) as error:
         raise BadInputError(

@@ -19,6 +19,7 @@ from neurosbi.contract import (
 )
 from neurosbi.errors import BadInputError
 from neurosbi.registry import simulator as make_simulator
+from neurosbi.steps.restrict import as_trained
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
@@ -60,6 +61,7 @@ def plan_data(
         )
     family = simulator.stimulus_family if network is None else network.family
     if network is not None:
+        simulator = as_trained(simulator, network.card["simulator"])
         network.check_simulator(simulator)
         method = network.method
     reason = family.why_not(observation.stimulus)

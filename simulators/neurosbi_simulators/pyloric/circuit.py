@@ -50,27 +50,28 @@ _WORDS = (
     "hyperpolarisation-activated inward current",
     "leak",
 )
-# (low, high) of each cell, and a cell of Prinz et al. 2004 (PM 4, LP 3, PY 4) as default
+# (low, high) of each cell
 _RANGES = {
     "AB/PD": ((0, 500), (0, 7.5), (0, 8), (0, 60), (0, 15), (25, 150), (0, 0.02), (0, 0.01)),
     "LP": ((0, 200), (0, 2.5), (2, 12), (10, 60), (0, 10), (0, 125), (0, 0.06), (0.01, 0.04)),
     "PY": ((0, 600), (0, 12.5), (0, 4), (30, 60), (0, 5), (50, 150), (0, 0.06), (0, 0.04)),
 }
+# a draw of the prior whose rhythm is pyloric-like and near that of the preparation 845_082_0044
 _DEFAULTS = {
-    "AB/PD": (300, 2.5, 2, 10, 5, 125, 0.01, 0),
-    "LP": (100, 0, 4, 20, 0, 25, 0.05, 0.03),
-    "PY": (500, 2.5, 2, 40, 0, 125, 0.01, 0.03),
+    "AB/PD": (411, 1.94, 7.30, 27.9, 11.2, 50.6, 0.00914, 0.000692),
+    "LP": (137, 1.74, 6.45, 31.7, 3.61, 87.8, 0.00513, 0.0349),
+    "PY": (117, 2.68, 3.10, 50.6, 2.45, 98.6, 0.0516, 0.0377),
 }
 _GLUTAMATE, _ACETYLCHOLINE = "glutamate", "acetylcholine"
 # name, highest conductance in nS, transmitter, default in nS
 _SYNAPSES = (
-    ("AB-LP", 1e4, _GLUTAMATE, 30.0),
-    ("PD-LP", 1e3, _ACETYLCHOLINE, 30.0),
-    ("AB-PY", 1e3, _GLUTAMATE, 10.0),
-    ("PD-PY", 1e3, _ACETYLCHOLINE, 3.0),
-    ("LP-PD", 1e3, _GLUTAMATE, 30.0),
-    ("LP-PY", 1e3, _GLUTAMATE, 30.0),
-    ("PY-LP", 1e3, _GLUTAMATE, 10.0),
+    ("AB-LP", 1e4, _GLUTAMATE, 609.0),
+    ("PD-LP", 1e3, _ACETYLCHOLINE, 3.68),
+    ("AB-PY", 1e3, _GLUTAMATE, 4.54),
+    ("PD-PY", 1e3, _ACETYLCHOLINE, 412.0),
+    ("LP-PD", 1e3, _GLUTAMATE, 109.0),
+    ("LP-PY", 1e3, _GLUTAMATE, 0.0327),
+    ("PY-LP", 1e3, _GLUTAMATE, 723.0),
 )
 (AB_LP, PD_LP, AB_PY, PD_PY, LP_PD, LP_PY, PY_LP) = range(7)
 _LEAST_SYNAPSE = 0.01  # nS

@@ -1,5 +1,8 @@
 """Traces agree with an independent implementation of the published update order."""
 
+import importlib.util
+from pathlib import Path
+
 import numba
 import numpy as np
 import pyloric_oracle as oracle
@@ -64,6 +67,19 @@ def test_the_noise_current_acts_within_its_step():
     np.testing.assert_allclose(v, expected, rtol=0, atol=1e-3)
     quiet, _ = oracle.integrate(theta[0], dt=DT, total=50.0)
     assert np.abs(v - quiet).max() > 0.1
+
+
+def test_the_scalar_loop_of_the_benchmark_is_the_same_model():
+    path = Path(__file__).parents[3] / "benchmarks" / "reference_pyloric.py"
+    spec = importlib.util.spec_from_file_location("reference_pyloric", path)
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    theta = prior_draws(PyloricNetwork(), n=1)[0]
+    current = np.random.default_rng(0).normal(scale=1e-3, size=(800, 3))
+    expected, _ = oracle.integrate(theta, dt=DT, total=20.0, current=current)
+    np.testing.assert_allclose(
+        reference.integrate(theta, current, DT, 283.0), expected, rtol=0, atol=1e-8
+    )
 
 
 def test_temperature_and_q10s():

@@ -149,6 +149,15 @@ def test_silent_cells_leave_features_undefined(model):
         assert np.isnan(x[name][0])
 
 
+def test_the_default_parameters_give_a_pyloric_rhythm(model):
+    # published description of the rhythm: about 1 Hz, LP before PY
+    theta = np.array([[p.default for p in model.parameters]] * 4)
+    x = by_name(model, model.simulate(theta, seed=0).x)
+    assert np.all(x["pyloric_like"] == 1.0)
+    assert np.all((x["cycle_period"] > 500) & (x["cycle_period"] < 2000))
+    assert np.all(x["phase_LP"] < x["phase_PY"])
+
+
 def test_the_sets_hold_what_the_studies_used():
     counts = {
         name: len(PyloricNetwork(features=name).feature_set)

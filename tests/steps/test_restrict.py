@@ -1,0 +1,134 @@
+"""A restricted prior through simulate, train, fit and check."""
+
+import json
+
+import numpy as np
+import pytest
+from toys import LinearGaussian
+
+import neurosbi as nb
+from neurosbi.cli import main
+from neurosbi.contract import FeatureTable
+from neurosbi.errors import BadInputError
+from neurosbi.steps.restrict import as_trained, complete_fraction
+
+
+class HalfHidden(LinearGaussian):
+    """The last feature is undefined where theta_0 < 0."""
+
+    name = "half-hidden"
+    hide_last = True
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def restricted(**how):
+    return nb.restrict(HalfHidden(), **({"pilot": 1500, "progress": False} | how))
+
+
+def test_simulations_of_the_restricted_prior(tmp_path):
+    simulator = restricted()
+    region = simulator.prior_region
+    assert region.facts["valid"] == pytest.approx(0.5, abs=0.05)
+    store = nb.simulate(simulator, 400, store=tmp_path / "s.zarr", seed=1, progress=False)
+    assert complete_fraction(store) > 0.9
+    assert np.all(region.contains(simulator.parameters, store.theta))
+    plain = nb.simulate(HalfHidden(), 400, store=tmp_path / "p.zarr", seed=1, progress=False)
+    assert complete_fraction(plain) == pytest.approx(0.5, abs=0.1)
+    # the store records the region, and is another store than one of the whole prior
+    recorded = nb.open_simulations(tmp_path / "s.zarr").config.simulator["prior_region"]
+    assert recorded["digest"] == region.digest
+    with pytest.raises(BadInputError, match="prior_region"):
+        nb.simulate(HalfHidden(), 500, store=tmp_path / "s.zarr", seed=1, progress=False)
+
+
+def test_the_same_call_gives_the_same_prior():
+    one, two = restricted(), restricted()
+    assert one.config() == two.config()
+    np.testing.assert_array_equal(
+        one.sample_prior(20, seed=3, start=5), two.sample_prior(25, seed=3)[5:]
+    )
+    other = restricted(seed=1)
+    assert other.prior_region.digest != one.prior_region.digest
+
+
+def test_a_damaged_region_in_the_cache_is_found_again(tmp_path):
+    first = restricted()
+    (kept,) = (tmp_path / "cache" / "prior_regions").iterdir()
+    kept.write_text("{")
+    assert restricted().prior_region.digest == first.prior_region.digest
+
+
+def test_a_prior_is_restricted_once():
+    with pytest.raises(BadInputError, match="restricted already"):
+        nb.restrict(restricted(), progress=False)
+
+
+def test_the_posterior_of_complete_data_is_that_of_the_whole_prior(tmp_path):
+    """Network of the restricted prior against the exact posterior of the whole one."""
+    simulator = restricted()
+    store = nb.simulate(simulator, 4000, store=tmp_path / "s.zarr", seed=1, progress=False)
+    net = nb.train(store, seed=0, epochs=15, progress=False, device="cpu", ensemble=1)
+    theta = np.array([[1.0, -0.5, 0.5]])
+    x_o = HalfHidden().simulate(theta, seed=5).x[0]
+    draws = net.posterior(x_o).sample(4000, seed=0)
+    # exact: flat prior, Gaussian likelihood, far from the edges of the box
+    precision = LinearGaussian.matrix.T @ LinearGaussian.matrix / LinearGaussian.noise_sd**2
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ LinearGaussian.matrix.T @ x_o / LinearGaussian.noise_sd**2
+    sd = np.sqrt(np.diag(covariance))
+    assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.4 * sd)
+    assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 0.3)
+    assert simulator.prior_region.contains(simulator.parameters, draws).mean() > 0.95
+    # who opens the network without the region gets it from the network
+    again = as_trained(HalfHidden(), net.card["simulator"])
+    net.check_simulator(again)
+    with pytest.raises(BadInputError):
+        net.check_simulator(HalfHidden())
+
+
+def test_the_verb_says_before_and_after(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("neurosbi.registry.simulator", lambda name, **_: HalfHidden())
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in arguments])
+        return stop.value.code, *capsys.readouterr()
+
+    command = ("simulate", "half-hidden", "-n", 300, "-o", tmp_path / "s.zarr", "-q")
+    code, out, _ = run(*command, "--restrict", "--pilot", 1500, "--format", "json")
+    assert code == 0
+    facts = json.loads(out)["restriction"]
+    assert facts["valid"] == pytest.approx(0.5, abs=0.05)
+    assert facts["valid_restricted"] > 0.9
+    code, out, _ = run(*command, "--restrict", "--pilot", 1500)
+    assert code == 0
+    assert "all features defined: " in out
+    assert "of the restricted prior" in out
+    code, _, err = run(*command, "--pilot", 1500)
+    assert code == 2
+    assert "give both" in err
+
+
+def test_a_fit_of_a_restricted_simulator(tmp_path):
+    simulator = restricted()
+    x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
+    names = [f.name for f in simulator.feature_set]
+    table = FeatureTable(tmp_path / "prep.csv", dict(zip(names, x_o.tolist(), strict=True)))
+    result = nb.fit(
+        table,
+        simulator=simulator,
+        simulations=1000,
+        samples=200,
+        epochs=2,
+        output=tmp_path / "result",
+        device="cpu",
+        progress=False,
+    )
+    recorded = result.config["simulator"]["prior_region"]
+    assert recorded["digest"] == simulator.prior_region.digest
+    draws = result.posterior.to_array("variable").values.reshape(3, -1).T
+    assert simulator.prior_region.contains(simulator.parameters, draws).mean() > 0.9
