@@ -87,6 +87,7 @@ def build_standalone(case: str, folder: str) -> None:
     b = import_brian()
     b.set_device("cpp_standalone", directory=folder, build_on_run=False)
     b.prefs.devices.cpp_standalone.openmp_threads = 0
+    b.prefs.devices.cpp_standalone.extra_make_args_unix = []  # compile on one core too
     network, dt, duration = network_of(case)
     built = build_network(network, dt=dt, recorded=network.size)
     built.network.remove(*built.totals)  # all spikes are recorded, as ours are
