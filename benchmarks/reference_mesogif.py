@@ -4,11 +4,16 @@ The published programs (C with GSL, and Theano for Python 3.6) do not run with c
 and libraries, so this loop stands for them: the same equations in the order in which the paper
 prints them, a ring buffer per population, plain Numba in double precision. It shares no code with
 `mesogif` and is checked against it by the benchmark (mesogif.py).
+
+    python benchmarks/reference_mesogif.py [--quick]    its time alone, as a line of JSON
 """
 
 __all__ = ["Reference"]
 
+import argparse
+import json
 import math
+import time
 from dataclasses import dataclass
 
 import numba
@@ -137,3 +142,51 @@ def _run(table, weights, sizes, history, refractory, delay, dt, counts, first, r
             m[a, i] = n[a, i] = counts[t, a]
             v[a, i] = lam[a, i] = 0.0
     return log_likelihood
+
+
+def rene_2020() -> Reference:
+    """The two populations of Rene et al. 2020 in steps of 1 ms."""
+    constants = {
+        "w": [[0.176, -0.702]] * 2,
+        "p": [[0.1009, 0.1689], [0.1346, 0.1371]],
+        "u_rest": [20.123, 20.362],
+        "u_th": [15.0, 15.0],
+        "u_r": [0.0, 0.0],
+        "tau_m": [20.0, 20.0],
+        "t_ref": [4.0, 4.0],
+        "c": [0.01, 0.01],
+        "Delta_u": [5.0, 5.0],
+        "tau_s": [3.0, 6.0],
+        "J_th": [1000.0, 0.0],
+        "tau_th": [200.0, 1.0],
+    }
+    return Reference(
+        {name: np.array(values) for name, values in constants.items()},
+        sizes=np.array([500, 100]),
+        history=np.array([465, 100]),
+        refractory=np.array([4, 4]),
+        delay=1,
+        dt=1.0,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    repeats = 2 if parser.parse_args().quick else 5
+    network, steps, seconds = rene_2020(), 21_000, []
+    for repeat in range(repeats + 1):
+        began = time.process_time()
+        network.simulate(steps, seed=repeat)
+        seconds.append(time.process_time() - began)
+    answer = {
+        "system": "compiled scalar loop",
+        "work": "counts of two populations, double, one parameter set at a time, no features",
+        "ns_per_step": min(seconds[1:]) / steps * 1e9,  # the first compiles
+        "dt": network.dt,
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

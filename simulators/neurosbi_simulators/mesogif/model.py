@@ -190,8 +190,8 @@ class MesoGif(Simulator):
         rate = 1e3 * summed / (sizes * step)
         return xr.Dataset(
             {
-                "counts": (dims, summed, {"units": "1", "long_name": "spikes per bin"}),
                 "rate": (dims, rate, {"units": "Hz", "long_name": "rate per neuron"}),
+                "counts": (dims, summed, {"units": "1", "long_name": "spikes per bin"}),
             },
             coords={
                 "time": ("time", np.arange(n) * step, {"units": "ms"}),
