@@ -176,7 +176,7 @@ def cell_features(v, power, dt):
 
 def features(v, power, dt):
     """All features by name, of traces [time, cell] without burn-in."""
-    names = ("AB/PD", "LP", "PY")
+    names = ("PD", "LP", "PY")
     cells = [cell_features(v[:, c], power[:, c], dt) for c in range(3)]
     x = {}
     starts = cells[0]["starts"]
@@ -212,15 +212,15 @@ def features(v, power, dt):
         if triphasic
         else np.full((1, 3, 2), np.nan)
     )
-    x["delay_AB/PD_LP"] = np.mean(c[:, 1, 0] - c[:, 0, 0])
-    x["delay_AB/PD_PY"] = np.mean(c[:, 2, 0] - c[:, 0, 0])
+    x["delay_PD_LP"] = np.mean(c[:, 1, 0] - c[:, 0, 0])
+    x["delay_PD_PY"] = np.mean(c[:, 2, 0] - c[:, 0, 0])
     x["delay_LP_PY"] = np.mean(c[:, 2, 0] - c[:, 1, 0])
-    x["gap_AB/PD_LP"] = np.mean(c[:, 1, 0] - c[:, 0, 1])
+    x["gap_PD_LP"] = np.mean(c[:, 1, 0] - c[:, 0, 1])
     x["gap_LP_PY"] = np.mean(c[:, 2, 0] - c[:, 1, 1])
-    x["phase_gap_AB/PD_LP"] = x["gap_AB/PD_LP"] / period
+    x["phase_gap_PD_LP"] = x["gap_PD_LP"] / period
     x["phase_gap_LP_PY"] = x["gap_LP_PY"] / period
-    x["phase_LP"] = x["delay_AB/PD_LP"] / period
-    x["phase_PY"] = x["delay_AB/PD_PY"] / period
+    x["phase_LP"] = x["delay_PD_LP"] / period
+    x["phase_PY"] = x["delay_PD_PY"] / period
     ordered = (c[:, 1, 0] <= c[:, 2, 0]) & (c[:, 1, 1] <= c[:, 2, 1]) & (c[:, 0, 1] <= c[:, 1, 0])
     x["pyloric_like"] = float(triphasic and ordered.mean() >= 0.7)
     return x

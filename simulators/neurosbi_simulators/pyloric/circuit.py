@@ -31,7 +31,7 @@ from neurosbi.contract import Parameter
 from neurosbi_simulators.pyloric import layout as at
 from neurosbi_simulators.pyloric.integrate import AREA, CAPACITANCE
 
-CELLS = ("AB/PD", "LP", "PY")
+CELLS = ("PD", "LP", "PY")  # PD stands for the pacemaker AB/PD: a slash cannot be in a name
 CELSIUS = 273.0  # K; the published model counts 10 degC as 283 K
 REFERENCE = 10.0  # degC
 _GAS, _FARADAY = 8.31451e3, 96485.3415  # mJ/(mol K), C/mol
@@ -52,13 +52,13 @@ _WORDS = (
 )
 # (low, high) of each cell
 _RANGES = {
-    "AB/PD": ((0, 500), (0, 7.5), (0, 8), (0, 60), (0, 15), (25, 150), (0, 0.02), (0, 0.01)),
+    "PD": ((0, 500), (0, 7.5), (0, 8), (0, 60), (0, 15), (25, 150), (0, 0.02), (0, 0.01)),
     "LP": ((0, 200), (0, 2.5), (2, 12), (10, 60), (0, 10), (0, 125), (0, 0.06), (0.01, 0.04)),
     "PY": ((0, 600), (0, 12.5), (0, 4), (30, 60), (0, 5), (50, 150), (0, 0.06), (0, 0.04)),
 }
 # a draw of the prior whose rhythm is pyloric-like and near that of the preparation 845_082_0044
 _DEFAULTS = {
-    "AB/PD": (411, 1.94, 7.30, 27.9, 11.2, 50.6, 0.00914, 0.000692),
+    "PD": (411, 1.94, 7.30, 27.9, 11.2, 50.6, 0.00914, 0.000692),
     "LP": (137, 1.74, 6.45, 31.7, 3.61, 87.8, 0.00513, 0.0349),
     "PY": (117, 2.68, 3.10, 50.6, 2.45, 98.6, 0.0516, 0.0377),
 }

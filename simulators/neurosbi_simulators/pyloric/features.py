@@ -36,20 +36,20 @@ def _each(name: str, unit: str, description: str) -> tuple[Feature, ...]:
 
 
 _GAPS = (
-    Feature("gap_AB/PD_LP", "ms", "end of the AB/PD burst to start of the LP burst"),
+    Feature("gap_PD_LP", "ms", "end of the AB/PD burst to start of the LP burst"),
     Feature("gap_LP_PY", "ms", "end of the LP burst to start of the PY burst"),
 )
 _PHASE_GAPS = (
-    Feature("phase_gap_AB/PD_LP", "1", "gap_AB/PD_LP over the cycle period"),
+    Feature("phase_gap_PD_LP", "1", "gap_PD_LP over the cycle period"),
     Feature("phase_gap_LP_PY", "1", "gap_LP_PY over the cycle period"),
 )
 _PHASES = (
-    Feature("phase_LP", "1", "delay_AB/PD_LP over the cycle period", essential=True),
-    Feature("phase_PY", "1", "delay_AB/PD_PY over the cycle period", essential=True),
+    Feature("phase_LP", "1", "delay_PD_LP over the cycle period", essential=True),
+    Feature("phase_PY", "1", "delay_PD_PY over the cycle period", essential=True),
 )
 _PERIOD = Feature("cycle_period", "ms", "mean time between starts of AB/PD bursts", essential=True)
-_PD_LP = Feature("delay_AB/PD_LP", "ms", "start of the AB/PD burst to start of the LP burst")
-_PD_PY = Feature("delay_AB/PD_PY", "ms", "start of the AB/PD burst to start of the PY burst")
+_PD_LP = Feature("delay_PD_LP", "ms", "start of the AB/PD burst to start of the LP burst")
+_PD_PY = Feature("delay_PD_PY", "ms", "start of the AB/PD burst to start of the PY burst")
 _LP_PY = Feature("delay_LP_PY", "ms", "start of the LP burst to start of the PY burst")
 _DURATIONS = _each("burst_duration", "ms", "mean burst duration")
 _DUTY = _each("duty_cycle", "1", "mean burst duration over the cycle period,")
@@ -123,10 +123,10 @@ def _timing(states: np.ndarray, rhythm: np.ndarray, dt: float) -> dict[str, np.n
     plateau = states[:, :, bu.PLATEAU_SUM] * dt / count
     plateau = np.where(plateau < SINGLE_SPIKE_PLATEAU, NO_PLATEAU, plateau)
     between = {
-        "delay_AB/PD_LP": rh.PD_LP,
-        "delay_AB/PD_PY": rh.PD_PY,
+        "delay_PD_LP": rh.PD_LP,
+        "delay_PD_PY": rh.PD_PY,
         "delay_LP_PY": rh.LP_PY,
-        "gap_AB/PD_LP": rh.GAP_PD_LP,
+        "gap_PD_LP": rh.GAP_PD_LP,
         "gap_LP_PY": rh.GAP_LP_PY,
     }
     times = {name: rhythm[:, row] * dt for name, row in between.items()}
@@ -134,10 +134,10 @@ def _timing(states: np.ndarray, rhythm: np.ndarray, dt: float) -> dict[str, np.n
         {"cycle_period": period, "pyloric_like": rhythm[:, rh.PYLORIC_LIKE]}
         | times
         | {
-            "phase_gap_AB/PD_LP": times["gap_AB/PD_LP"] / period,
+            "phase_gap_PD_LP": times["gap_PD_LP"] / period,
             "phase_gap_LP_PY": times["gap_LP_PY"] / period,
-            "phase_LP": times["delay_AB/PD_LP"] / period,
-            "phase_PY": times["delay_AB/PD_PY"] / period,
+            "phase_LP": times["delay_PD_LP"] / period,
+            "phase_PY": times["delay_PD_PY"] / period,
         }
         | _by_cell("burst_duration", duration)
         | _by_cell("duty_cycle", duration / period[:, None])

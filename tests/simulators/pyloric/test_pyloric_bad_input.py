@@ -46,9 +46,9 @@ def test_theta(model):
     theta = model.sample_prior(3, seed=0)
     refused("takes 31 parameters", lambda: model.simulate(theta[:, :30], seed=0))
     theta[1, 4] = np.nan
-    refused("AB/PD.g_KCa that is not finite", lambda: model.simulate(theta, seed=0))
+    refused("PD.g_KCa that is not finite", lambda: model.simulate(theta, seed=0))
     theta[1, 4] = -1.0
-    refused("row 1 has a negative AB/PD.g_KCa", lambda: model.simulate(theta, seed=0))
+    refused("row 1 has a negative PD.g_KCa", lambda: model.simulate(theta, seed=0))
 
 
 def test_stimuli(model):
@@ -108,9 +108,9 @@ def test_the_shipped_preparation_is_an_observation(model):
     assert observation.stimulus.is_spontaneous
     x = dict(zip((f.name for f in model.feature_set), observation.x, strict=True))
     # the table agrees with itself as the definitions say
-    for cell in ("AB/PD", "LP", "PY"):
+    for cell in ("PD", "LP", "PY"):
         ratio = x[f"burst_duration_{cell}"] / x["cycle_period"]
         assert x[f"duty_cycle_{cell}"] == pytest.approx(ratio)
-    assert x["phase_PY"] == pytest.approx(x["delay_AB/PD_PY"] / x["cycle_period"])
-    expected_gap = x["delay_AB/PD_LP"] - x["burst_duration_AB/PD"]
-    assert x["gap_AB/PD_LP"] == pytest.approx(expected_gap, rel=0.02)
+    assert x["phase_PY"] == pytest.approx(x["delay_PD_PY"] / x["cycle_period"])
+    expected_gap = x["delay_PD_LP"] - x["burst_duration_PD"]
+    assert x["gap_PD_LP"] == pytest.approx(expected_gap, rel=0.02)

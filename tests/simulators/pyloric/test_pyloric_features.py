@@ -79,20 +79,20 @@ def test_a_rhythm_with_known_times(model):
     x = by_name(model, model.features_of(traces_of(triphasic())))
     expected = {
         "cycle_period": 1000.0,
-        "burst_duration_AB/PD": 200.0,
+        "burst_duration_PD": 200.0,
         "burst_duration_LP": 150.0,
         "burst_duration_PY": 250.0,
-        "gap_AB/PD_LP": 200.0,
+        "gap_PD_LP": 200.0,
         "gap_LP_PY": 100.0,
-        "delay_AB/PD_LP": 400.0,
-        "delay_AB/PD_PY": 650.0,
+        "delay_PD_LP": 400.0,
+        "delay_PD_PY": 650.0,
         "delay_LP_PY": 250.0,
         "duty_cycle_LP": 0.15,
-        "phase_gap_AB/PD_LP": 0.2,
+        "phase_gap_PD_LP": 0.2,
         "phase_LP": 0.4,
         "phase_PY": 0.65,
         "plateau_duration_PY": 2.5,
-        "spike_count_AB/PD": 54,
+        "spike_count_PD": 54,
         "burst_count_LP": 9,
         "pyloric_like": 1.0,
     }
@@ -136,7 +136,7 @@ def test_a_plateau_is_the_time_above_minus_30_mv(model):
             v[(t >= start + 20.0) & (t < start + 120.0), 0], -25.0
         )
     x = by_name(model, model.features_of(traces_of(v)))
-    assert x["plateau_duration_AB/PD"][0] == pytest.approx(100.0, abs=3.0)
+    assert x["plateau_duration_PD"][0] == pytest.approx(100.0, abs=3.0)
     assert x["plateau_duration_LP"][0] == 2.5
 
 
