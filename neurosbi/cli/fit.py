@@ -33,7 +33,13 @@ def fit(
     simulator: Annotated[
         str, typer.Option("--simulator", "-s", help="The model; see: neurosbi simulators.")
     ] = "hodgkin-huxley",
-    method: Annotated[str, typer.Option(help="The inference method.")] = "npe",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="npe trains a network on simulations; mcmc runs Markov chains on the likelihood, "
+            "for models that have one (mesogif)."
+        ),
+    ] = "npe",
     sweeps: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +123,13 @@ def fit(
             ),
         ),
     ] = False,
+    chains: Annotated[
+        int | None, typer.Option(help="Markov chains of the method mcmc. \\[default: 4]")
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which the chains end where they are. \\[default: 3600]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     existing: Annotated[
         Literal["error", "resume", "skip", "overwrite"],
@@ -147,7 +160,9 @@ def fit(
 
     neurosbi fit *.abf --simulator hodgkin-huxley-cortical --existing skip
 
-    neurosbi fit data/pyloric/845_082_0044.csv --simulator pyloric
+    neurosbi fit data/pyloric/845_082_0044.csv --simulator pyloric --rounds 5
+
+    neurosbi fit units.nwb --simulator mesogif --method mcmc
     """
     from neurosbi.cli.options import parse_settings
     from neurosbi.recordings import demo_recording
@@ -161,7 +176,12 @@ def fit(
         )
     from neurosbi.steps.fit import fit as fit_recording
 
-    options = {"epochs": epochs, "ensemble": ensemble}
+    options = {
+        "epochs": epochs,
+        "ensemble": ensemble,
+        "chains": chains,
+        "time_limit": time_limit,
+    }
     options = {name: value for name, value in options.items() if value is not None}
     _check_folders(paths)
     shown: list[dict[str, Any]] = []
