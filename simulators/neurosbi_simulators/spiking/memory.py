@@ -14,7 +14,11 @@ _PER_NEURON = 128  # bytes of state, spikes on their way and spikes found
 
 
 def available_bytes() -> int:
-    """Memory that programs may still take."""
+    """Memory that this process may still take, within the limits of its machine or container."""
+    return min(_free_on_the_machine(), _free_in_the_container())
+
+
+def _free_on_the_machine() -> int:
     info = Path("/proc/meminfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -24,6 +28,18 @@ def available_bytes() -> int:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
         return 4 << 30  # a system that does not tell
+
+
+def _free_in_the_container() -> int:
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+        files = sum(int(v) for k, v in map(str.split, lines) if k == "inactive_file")
+    except (OSError, ValueError):  # no container, or one without a limit
+        return 1 << 62
+    return max(0, limit - used + files)  # files in memory make room
 
 
 def simulations_at_once(

@@ -234,11 +234,13 @@ class SpikingSimulator(Simulator):
             return self.observe(data).x
         onset, stop = float(data.attrs["onset"]), float(data.attrs["offset"])
         offset = data["spike_offset"].values
+        populations = list(map(str, data["unit_population"].values))
+        units = [populations.count(name) for name in self.names]
         time, unit = data["spike_time"].values, data["spike_unit"].values
         x = np.full((len(offset) - 1, len(self.feature_set)), np.nan)
         for row, (first, last) in enumerate(zip(offset[:-1], offset[1:], strict=True)):
             inside = slice(first + np.searchsorted(time[first:last], onset), last)
-            x[row] = self._measure(time[inside] - onset, unit[inside], self.recorded, stop - onset)
+            x[row] = self._measure(time[inside] - onset, unit[inside], units, stop - onset)
         return x
 
     def observe_spikes(self, trains: SpikeTrains) -> Observation:

@@ -5,7 +5,7 @@ import pytest
 from neurosbi_simulators.spiking import BalancedNetwork, SpikingGif
 from neurosbi_simulators.spiking.memory import simulations_at_once
 from scipy import integrate, special
-from spiking_cases import sharp
+from spiking_cases import sharp, spikes
 
 from neurosbi.contract import SpikeTrains, Status, Stimulus
 from neurosbi.errors import BadInputError
@@ -123,6 +123,22 @@ def test_silence_is_told_and_undefined():
     x = named(model, batch.x[0])
     assert x["rate_E"] == x["rate_I"] == 0.0
     assert np.isnan(x["cv_isi_E"])
+
+
+def test_a_blow_up_is_flagged(gif):
+    theta = defaults(gif)
+    theta[0, :2] = 1e38, -1e38
+    batch = gif.simulate(theta, seed=0)
+    assert batch.status[0] == Status.BLOW_UP
+    assert np.isnan(batch.x).all()
+
+
+@pytest.mark.slow
+def test_more_neurons_than_16_bits_number():
+    net = sharp([70_000], p=2e-4, w=30.0, u_rest=19.0, sigma=0.5)
+    found = spikes(net, total=20.0)
+    assert found.unit.max() > 1 << 16
+    assert found.n_events == pytest.approx(found.n_spikes * 70_000 * 2e-4, rel=0.1)
 
 
 def test_bad_input_is_refused_before_any_work(gif):
