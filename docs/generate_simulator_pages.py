@@ -129,6 +129,8 @@ def _lively(model: Simulator) -> np.ndarray:
 
 def _draw(axes, traces, i: int) -> None:
     """One simulation: voltage or activity against time, a line per cell or population."""
+    if "spike_time" in traces:
+        return _draw_spikes(axes, traces, i)
     name = "v" if "v" in traces else next(n for n in traces if "sim" in traces[n].dims)
     lines = traces[name].isel(sim=i).transpose("time", ...)
     values = lines.values.reshape(lines.sizes["time"], -1)
@@ -142,6 +144,20 @@ def _draw(axes, traces, i: int) -> None:
             color=(BLUE, ORANGE, GREY)[k % 3],
         )
     axes.set_ylabel(lines.attrs.get("units", ""))
+
+
+def _draw_spikes(axes, traces, i: int) -> None:
+    """The spikes of the first second that counts, a row per neuron, a colour per population."""
+    first, last = traces["spike_offset"].values[i : i + 2]
+    time, unit = (traces[name].values[first:last] for name in ("spike_time", "spike_unit"))
+    begin = traces.attrs["onset"]
+    shown = (time >= begin) & (time < begin + 1000)
+    names = list(dict.fromkeys(traces["unit_population"].values.tolist()))
+    population = np.array([names.index(p) for p in traces["unit_population"].values])
+    for k, name in enumerate(names):
+        own = shown & (population[unit] == k)
+        axes.plot(time[own], unit[own], ".", ms=1.2, color=(BLUE, ORANGE, GREY)[k % 3], label=name)
+    axes.set_ylabel("neuron")
 
 
 def filled(page: str, part: str, text: str) -> str:
