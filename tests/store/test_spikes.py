@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from neurosbi_simulators.spiking import SpikingGif
+from toys import PassiveMembrane
 
 import neurosbi as nb
 from neurosbi.errors import BadInputError
@@ -76,7 +77,7 @@ def test_what_is_there_is_not_lost(model, stored, tmp_path):
 
 
 def test_simulators_without_spikes_are_refused(tmp_path):
-    model = nb.simulator("hodgkin-huxley")
+    model = PassiveMembrane()
     with pytest.raises(BadInputError, match="gives no spikes"):
         simulate_spikes(model, 1, tmp_path / "spikes.zarr", progress=False)
     assert list(tmp_path.iterdir()) == []
