@@ -27,7 +27,7 @@ import neurosbi as nb
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "simulators.md"
 OVERVIEW = HERE.parent / "simulators" / "README.md"
-PACKAGES = ("numba", "llvmlite", "numpy", "neuron", "brian2", "jaxley")
+PACKAGES = ("numba", "llvmlite", "numpy", "neuron", "brian2")
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ def main() -> None:
     lines += [
         "",
         "Prior draws under the default stimulus, default settings and features, one core. CPU time "
-        "includes worker processes. The peak of memory includes the interpreter and compiled code.",
+        "includes worker processes, on a machine that other programs may have used as well. The peak "
+        "of memory includes the interpreter and compiled code.",
         "",
         *ratio_table(found, peers),
         "",
