@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECORDING := data/allen_cell_types/specimen_566517779/ephys.nwb
 
-.PHONY: help install fit demo test test-all lint bench clean
+.PHONY: help install fit demo test test-all lint docs bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ lint: $(VENV)/.tested  ## formatting, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.tested  ## tables and figures of docs/simulators, from the code
+	$(BIN)/python docs/generate_simulator_pages.py
 
 bench: $(VENV)/.tested  ## speed and accuracy against NEURON, Brian2, sbi (hours); writes benchmarks/results
 	$(BIN)/python benchmarks/hodgkin_huxley.py --write

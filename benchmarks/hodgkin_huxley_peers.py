@@ -179,6 +179,7 @@ def brian2(repeats: int) -> dict:
 def jaxley(repeats: int) -> dict:
     """The channels of Pospischil's neuron that jaxley ships, 256 of them, jitted for the CPU."""
     import os
+    from importlib.metadata import version
 
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -205,7 +206,7 @@ def jaxley(repeats: int) -> dict:
     run = lambda: many(radii).block_until_ready()  # noqa: E731
     run()
     return {
-        "system": "jaxley",
+        "system": f"jaxley {version('jaxley')}",
         "work": f"{n} compartments with Na, K, M and leak, double, no noise, traces",
         "ns_per_step": _fastest(run, repeats) / (n * duration / dt) * 1e9,
         "dt": dt,

@@ -1,13 +1,15 @@
 """Speed of the mesoscopic model beside a compiled scalar loop, on one core of this machine.
 
-    python benchmarks/mesogif.py [--quick] [--write]
+    python benchmarks/mesogif.py [--quick] [--write | --peer]
 
 The network is that of Rene et al. 2020 (two populations), 20 s of counts in steps of 1 ms after
 1 s of burn-in. Every number is the least CPU time of several runs, because other programs may
-share the machine. ``--write`` puts the table into benchmarks/results/mesogif.md.
+share the machine. ``--write`` puts the table into benchmarks/results/mesogif.md; ``--peer`` measures
+nothing but simulations by the scalar loop and prints them as one line of JSON.
 """
 
 import argparse
+import json
 import resource
 import time
 from collections.abc import Callable
@@ -98,6 +100,19 @@ def peer_rows(repeats: int) -> tuple[list[tuple[str, str, float]], str]:
     return [(work, what, fastest(job, repeats)) for work, job in jobs], note
 
 
+def peer_line(repeats: int) -> str:
+    """The simulations of the scalar loop, as benchmarks/simulators.py reads them."""
+    scalar, steps = reference(MesoGif(precision="double")), round(DURATION)
+    ms = fastest(lambda: scalar.simulate(steps, seed=1), repeats)
+    answer = {
+        "system": "scalar loop, Numba",
+        "work": "one network, double, default set, no features",
+        "dt": scalar.dt,
+        "ns_per_step": ms / steps * 1e6,
+    }
+    return json.dumps(answer)
+
+
 def memory() -> str:
     """Growth of the peak memory with the number of simulations."""
     model = MesoGif(duration=2000.0)
@@ -131,8 +146,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.name}")
+    parser.add_argument("--peer", action="store_true", help="only the scalar loop, as JSON")
     options = parser.parse_args()
     repeats = 2 if options.quick else 5
+    if options.peer:
+        print(peer_line(repeats))
+        return
     grown = memory()
     rows = []
     for infer, precision in (("weights", "single"), ("weights", "double"), ("full", "single")):

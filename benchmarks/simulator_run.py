@@ -69,18 +69,21 @@ def _workers() -> list[int]:
 
 def measure(name: str, *, quick: bool, **settings) -> Measured:
     model = nb.simulator(name, **settings)
-    few = model.smallest_batch if model.smallest_batch < 64 else 64
+    model.simulate(model.sample_prior(1, seed=0), seed=0, threads=1)  # compile
+    began = cpu_seconds()
+    model.simulate(model.sample_prior(1, seed=1), seed=1, threads=1)
+    slow = cpu_seconds() - began > 0.5
+    few = 2 if slow else min(model.smallest_batch, 64)
     theta = model.sample_prior(few, seed=0)
-    model.simulate(theta, seed=0, threads=1)  # compile
     began = cpu_seconds()
     model.simulate(theta, seed=0, threads=1)
     each = (cpu_seconds() - began) / few
     few_mib = peak_mib()
     wanted = (SECONDS / 4 if quick else SECONDS) / max(each, 1e-5)
-    many = max(4 * few, 1 << int(wanted).bit_length() - 1)
+    many = max(4 * few, 1 << max(int(wanted), 1).bit_length() - 1)
     theta = model.sample_prior(many, seed=0)
     times, failed = [], 0
-    for _ in range(1 if quick else REPEATS):
+    for _ in range(1 if quick or slow else REPEATS):
         began = cpu_seconds()
         batch = model.simulate(theta, seed=0, threads=1)
         times.append((cpu_seconds() - began) / many)

@@ -6,11 +6,13 @@ Ours are measured through the public interface, features included: prior draws u
 stimulus. Times are CPU times of the process and its workers, the least of several runs, because
 other programs may share the machine; memory is the growth of the peak from few simulations to
 many. Peers run in processes of their own (see PEERS). ``--write`` puts the table into
-benchmarks/results/simulators.md and the overview into simulators/README.md.
+benchmarks/results/simulators.md and the overview into simulators/README.md. JAXLEY_PYTHON names the
+Python of an environment with jaxley, where this one has none.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ import neurosbi as nb
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "simulators.md"
 OVERVIEW = HERE.parent / "simulators" / "README.md"
-PACKAGES = ("numba", "llvmlite", "numpy", "neuron", "brian2", "jaxley")
+PACKAGES = ("numba", "llvmlite", "numpy", "neuron", "brian2")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ PEERS = (
     Peer("hodgkin-huxley", ("simulator_run.py", "neuron-point", "--matching", "hodgkin-huxley")),
     Peer("neuron-ball-and-stick", ("neuron_alone.py",)),
     Peer("pyloric", ("reference_pyloric.py",)),
-    Peer("mesogif", ("reference_mesogif.py",)),
+    Peer("mesogif", ("mesogif.py", "--peer")),
 )
 
 
@@ -70,16 +72,36 @@ def peer_row(peer: Peer, *, quick: bool) -> Row | None:
     script = HERE / peer.command[0]
     if not script.exists():
         return None
-    answer = _json([str(script), *peer.command[1:], *(["--quick"] if quick else [])])
+    # jaxley may live in an environment of its own, since it brings a large numerical library
+    python = os.environ.get("JAXLEY_PYTHON") if "jaxley" in peer.command else None
+    words = [str(script), *peer.command[1:], *(["--quick"] if quick else [])]
+    answer = _json(words, python=python or sys.executable)
     if answer is None:
         return None
     return Row(peer.simulator, **answer)
 
 
-def _json(arguments: Sequence[str]) -> dict | None:
+def spiking_table(*, quick: bool) -> list[str]:
+    """The table of benchmarks/spiking.py, run now: the same networks in Brian2."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "spiking.py"), *(["--quick"] if quick else [])],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HERE,
+    )
+    if done.returncode:
+        print(f"spiking.py was not measured: {done.stderr[-300:]}", file=sys.stderr)
+        return []
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    words = "Spiking networks, the same network in both programs (wall time of the loop over time):"
+    return [words, "", *table, ""]
+
+
+def _json(arguments: Sequence[str], *, python: str = sys.executable) -> dict | None:
     """The last line that a script prints, None (and its complaint on stderr) where it fails."""
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=HERE
+        [python, *arguments], capture_output=True, text=True, check=False, cwd=HERE
     )
     if done.returncode:
         complaint = (done.stderr.strip().splitlines() or ["no word"])[-1]
@@ -170,16 +192,19 @@ def main() -> None:
     lines += [
         "",
         "Prior draws under the default stimulus, default settings and features, one core. CPU time "
-        "includes worker processes. The peak of memory includes the interpreter and compiled code.",
+        "includes worker processes, on a machine that other programs may have used as well. The peak "
+        "of memory includes the interpreter and compiled code.",
         "",
         *ratio_table(found, peers),
         "",
         "The ratio is how many times longer the peer takes for one time step of one neuron or "
-        "network; only ours compute features. Spiking networks are compared "
-        "with Brian2 on the same networks in [spiking.md](spiking.md), Hodgkin-Huxley neurons in "
-        "more detail in [hodgkin_huxley.md](hodgkin_huxley.md).",
+        "network; only ours compute features, and ours begin at prior draws. Hodgkin-Huxley neurons "
+        "in more detail: [hodgkin_huxley.md](hodgkin_huxley.md); mesoscopic populations and their "
+        "likelihood: [mesogif.md](mesogif.md).",
+        "",
+        *(spiking_table(quick=options.quick) if "spiking" in known else []),
     ]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines).rstrip() + "\n"
     print(text)
     print(json.dumps([asdict(m) for m in found]), file=sys.stderr)
     if options.write:

@@ -15,19 +15,25 @@ import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurosbi.contract import Simulator
-from neurosbi.plots.style import BLUE, GREY, ORANGE, new_figure, styled
+from neurosbi.plots.style import BLUE, GREY, ORANGE, new_figure, styled, unit_text
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 DOCS = Path(__file__).resolve().parent
 PAGES = DOCS / "simulators"
 FIGURES = DOCS / "figures"
 TABLES, TRACES, END = "parameters and features", "traces", "<!-- end -->"
 SHOWN = 4  # parameter sets in a figure
-TRIED = 32  # prior draws that the liveliest are chosen from
+TRIED = 32  # prior draws that the liveliest are chosen from, fewer where they take long
+PART = 1000.0  # ms of population activity that are shown
 
 
 def families() -> dict[str, list[type[Simulator]]]:
@@ -120,44 +126,49 @@ def figure(models: list[type[Simulator]]) -> Figure:
 def _lively(model: Simulator) -> np.ndarray:
     """The default set where there is one, and prior draws of which most features are defined."""
     default = [p.default for p in model.parameters]
-    theta = model.sample_prior(TRIED, seed=3)
+    theta = model.sample_prior(min(TRIED, model.smallest_batch), seed=3)
     defined = np.isfinite(model.simulate(theta, seed=3).x).sum(axis=1)
     best = theta[np.argsort(-defined, kind="stable")]
     chosen = best if None in default else np.vstack([np.array(default, dtype=float), best])
     return chosen[:SHOWN]
 
 
-def _draw(axes, traces, i: int) -> None:
-    """One simulation: voltage or activity against time, a line per cell or population."""
+def _draw(axes: Axes, traces: "xr.Dataset", i: int) -> None:
+    """One simulation: voltages, spikes or rates against time, a line or row of dots for each."""
     if "spike_time" in traces:
-        return _draw_spikes(axes, traces, i)
-    name = "v" if "v" in traces else next(n for n in traces if "sim" in traces[n].dims)
+        _draw_spikes(axes, traces, i)
+        return
+    name = "v" if "v" in traces else "rate"
     lines = traces[name].isel(sim=i).transpose("time", ...)
-    values = lines.values.reshape(lines.sizes["time"], -1)
+    time, values = traces["time"].values, lines.values.reshape(lines.sizes["time"], -1)
+    if name == "rate":
+        shown = time >= time[-1] - PART
+        time, values = time[shown], values[shown]
+        values = np.apply_along_axis(np.convolve, 0, values, np.ones(5) / 5, mode="same")
     stride = max(1, len(values) // 8000)
-    offset = 1.1 * np.nanmax(np.ptp(values, axis=0)) if values.shape[1] > 1 else 0.0
+    names = [str(n) for dim in lines.dims[1:] for n in lines[dim].values]
+    offset = 1.1 * np.nanmax(np.ptp(values, axis=0)) if names else 0.0
     for k, row in enumerate(values.T):
-        axes.plot(
-            traces["time"].values[::stride],
-            row[::stride] - k * offset,
-            lw=0.6,
-            color=(BLUE, ORANGE, GREY)[k % 3],
-        )
-    axes.set_ylabel(lines.attrs.get("units", ""))
+        color = (BLUE, ORANGE, GREY)[k % 3]
+        axes.plot(time[::stride], row[::stride] - k * offset, lw=0.6, color=color)
+        if names:
+            axes.text(time[-1], row[-1] - k * offset, f" {names[k]}", color=color, va="center")
+    axes.set_ylabel(unit_text(lines.attrs.get("units", "")))
+    if names:
+        axes.set_yticks([])
+        size = np.round(offset / 1.1, -int(np.floor(np.log10(offset))))
+        axes.set_ylabel(f"lines {size:g} {unit_text(lines.attrs.get('units', ''))} apart")
 
 
-def _draw_spikes(axes, traces, i: int) -> None:
-    """The spikes of the first second that counts, a row per neuron, a colour per population."""
+def _draw_spikes(axes: Axes, traces: "xr.Dataset", i: int) -> None:
     first, last = traces["spike_offset"].values[i : i + 2]
-    time, unit = (traces[name].values[first:last] for name in ("spike_time", "spike_unit"))
-    begin = traces.attrs["onset"]
-    shown = (time >= begin) & (time < begin + 1000)
-    names = list(dict.fromkeys(traces["unit_population"].values.tolist()))
-    population = np.array([names.index(p) for p in traces["unit_population"].values])
-    for k, name in enumerate(names):
-        own = shown & (population[unit] == k)
-        axes.plot(time[own], unit[own], ".", ms=1.2, color=(BLUE, ORANGE, GREY)[k % 3], label=name)
-    axes.set_ylabel("neuron")
+    time, unit = (traces[n].values[first:last] for n in ("spike_time", "spike_unit"))
+    shown = time >= traces["time"].values[-1] - PART
+    groups = traces["unit_population"].values
+    for k, group in enumerate(dict.fromkeys(groups)):
+        mine = shown & (groups[unit] == group)
+        axes.plot(time[mine], unit[mine], ".", ms=1.0, color=(BLUE, ORANGE, GREY)[k % 3])
+    axes.set_ylabel("unit")
 
 
 def filled(page: str, part: str, text: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hodgkin_cases import default_theta, passive_theta
 from neurosbi_simulators.neuron import BallAndStick
 
-from neurosbi.contract import Status, Stimulus
+from neurosbi.contract import Status, StepFamily, Stimulus, StimulusBatch
 from neurosbi.errors import BadInputError
 
 pytest.importorskip("neuron", reason="NEURON is not installed")
@@ -125,6 +125,20 @@ def test_results_do_not_depend_on_workers_batches_or_order(model):
     assert np.isfinite(serial.x).any(axis=1).all()
     quiet = serial.status == Status.NO_SPIKES
     np.testing.assert_array_equal(again.status[::-1][quiet], serial.status[quiet])
+
+
+@pytest.mark.parametrize("current", [1e8, -1e8])
+def test_a_huge_current_is_flagged_and_spares_the_next_simulation(model, current):
+    family = StepFamily(unit="pA", amplitude=(1.0, 2.0), onset=(1.0, 50.0), duration=(1.0, 80.0))
+    values = np.tile([150.0, 20.0, 60.0], (3, 1))
+    theta = np.repeat(default_theta(BallAndStick), 3, axis=0)
+    healthy = model.simulate(theta, stimulus=StimulusBatch(family, values), seed=0, threads=1)
+    values[1, 0] = current
+    sick = model.simulate(theta, stimulus=StimulusBatch(family, values), seed=0, threads=1)
+    assert not sick.valid[1]
+    assert np.all(np.isnan(sick.x[1]))
+    np.testing.assert_array_equal(sick.x[[0, 2]], healthy.x[[0, 2]])
+    assert healthy.valid.all()
 
 
 @pytest.mark.parametrize(

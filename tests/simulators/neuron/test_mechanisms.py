@@ -77,3 +77,15 @@ def test_without_a_compiler(folder, monkeypatch):
 def test_without_channels(tmp_path):
     with pytest.raises(FitError, match=r"has no \.mod files"):
         mechanisms.compiled(tmp_path)
+
+
+def test_neuron_is_imported_by_workers_only():
+    code = (
+        "import sys, numpy as np\n"
+        "from neurosbi_simulators.neuron import BallAndStick\n"
+        "if __name__ == '__main__':\n"
+        "    model = BallAndStick()\n"
+        "    model.sample_prior(2, seed=0)\n"
+        "    assert 'neuron' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
