@@ -179,6 +179,15 @@ def test_curvature_of_flat_directions_is_that_of_the_prior():
     assert covariance[0, 0] < 0.5
 
 
+def test_problems_of_the_likelihood_are_passed_on():
+    class Doubtful(Decay):
+        def likelihood_problems(self, theta, data):
+            return (f"doubtful at {len(theta)} draws",)
+
+    draws = sample_posterior(Doubtful(), data(), chains=2, draws=50, tune=20, starts=2, seed=0)
+    assert draws.problems[0] == "doubtful at 16 draws"
+
+
 def test_what_cannot_be_sampled_is_refused():
     with pytest.raises(BadInputError, match="no gradient"):
         sample_posterior(Plain(), data(), seed=0)
