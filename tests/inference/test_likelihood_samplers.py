@@ -158,12 +158,12 @@ def test_hamiltonian_chains_sample_a_stretched_normal():
     run = sample_chains(target, np.ones((4, 3)), np.eye(3), draws=2000, tune=300, seed=1)
     flat = run.z.reshape(-1, 3)
     # the tuned coordinates are round: a few steps a draw, and nearly independent draws
-    assert run.steps < 8
+    assert run.steps < 10
     assert np.all(np.abs(flat.mean(axis=0)) < 0.1 * np.sqrt(np.diag(covariance)))
     np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.12, atol=0.02)
     assert run.finished
     assert run.divergent.sum() == 0
-    assert 0.6 < run.accepted.mean() < 0.97
+    assert 0.7 < run.accepted.mean() < 0.99
 
 
 def test_curvature_of_flat_directions_is_that_of_the_prior():
