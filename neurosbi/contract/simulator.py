@@ -346,6 +346,13 @@ class Simulator(ABC):
             "its parameters from simulations (neurosbi fit)"
         )
 
+    def likelihood_problems(self, theta: np.ndarray, data: Observation) -> tuple[str, ...]:
+        """What speaks against the likelihood at ``theta[sim, theta]``, in words; () by default.
+
+        For models whose likelihood has to be approximated where they could not make the data.
+        """
+        return ()
+
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """``theta`` as contiguous float64 [sim, theta].
 

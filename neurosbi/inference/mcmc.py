@@ -33,6 +33,7 @@ FEWEST_EFFECTIVE = 400
 _DIFFERENCE = 0.02  # in standard deviations of the prior, for the curvature
 _SPREAD = 2.0  # standard deviations of the starts around the best optimum
 _FEWEST_DRAWS = 10
+_LOOKED_AT = 16  # draws at which the simulator is asked about its likelihood
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,8 @@ class McmcDraws:
 
     ``r_hat[theta]`` and ``effective[theta]`` (bulk effective draws) after Vehtari et al. 2021;
     ``accepted[chain]`` mean acceptance; ``divergent[chain]`` runaway trajectories; ``optimum`` the
-    search for the most probable parameters. ``finished`` is False where the time limit cut it.
+    search for the most probable parameters. ``finished`` is False where the time limit cut it;
+    ``likelihood_problems`` is what the simulator says of its likelihood at the draws.
     """
 
     parameters: tuple[str, ...]
@@ -55,6 +57,7 @@ class McmcDraws:
     evaluations: int
     optimum: MapEstimate
     finished: bool
+    likelihood_problems: tuple[str, ...] = ()
 
     @property
     def flat(self) -> np.ndarray:
@@ -64,7 +67,7 @@ class McmcDraws:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the draws should not be relied upon, in words; () where nothing speaks against them."""
-        found = []
+        found = list(self.likelihood_problems)
         worst = int(np.argmax(np.nan_to_num(self.r_hat, nan=np.inf)))
         if not self.r_hat[worst] <= HIGHEST_RHAT:
             found.append(
@@ -172,7 +175,18 @@ def sample_posterior(
         evaluations=potential.evaluations,
         optimum=optimum,
         finished=run.finished,
+        likelihood_problems=_problems_at(simulator, theta, potential.data),
     )
+
+
+def _problems_at(
+    simulator: Simulator, theta: np.ndarray, data: Sequence[Observation]
+) -> tuple[str, ...]:
+    """What the simulator says of its likelihood at draws spread over all chains."""
+    flat = theta.reshape(-1, theta.shape[-1])
+    some = flat[np.linspace(0, len(flat) - 1, _LOOKED_AT).astype(int)]
+    found = [problem for o in data for problem in simulator.likelihood_problems(some, o)]
+    return tuple(dict.fromkeys(found))
 
 
 def covariance_at(potential: LikelihoodPotential, z: np.ndarray) -> np.ndarray:

@@ -158,12 +158,12 @@ def test_hamiltonian_chains_sample_a_stretched_normal():
     run = sample_chains(target, np.ones((4, 3)), np.eye(3), draws=2000, tune=300, seed=1)
     flat = run.z.reshape(-1, 3)
     # the tuned coordinates are round: a few steps a draw, and nearly independent draws
-    assert run.steps < 8
+    assert run.steps < 10
     assert np.all(np.abs(flat.mean(axis=0)) < 0.1 * np.sqrt(np.diag(covariance)))
     np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.12, atol=0.02)
     assert run.finished
     assert run.divergent.sum() == 0
-    assert 0.6 < run.accepted.mean() < 0.97
+    assert 0.7 < run.accepted.mean() < 0.99
 
 
 def test_curvature_of_flat_directions_is_that_of_the_prior():
@@ -177,6 +177,15 @@ def test_curvature_of_flat_directions_is_that_of_the_prior():
     covariance = covariance_at(LikelihoodPotential(Flat(), data()), np.zeros(2))
     assert covariance[1, 1] == pytest.approx(1.0)
     assert covariance[0, 0] < 0.5
+
+
+def test_problems_of_the_likelihood_are_passed_on():
+    class Doubtful(Decay):
+        def likelihood_problems(self, theta, data):
+            return (f"doubtful at {len(theta)} draws",)
+
+    draws = sample_posterior(Doubtful(), data(), chains=2, draws=50, tune=20, starts=2, seed=0)
+    assert draws.problems[0] == "doubtful at 16 draws"
 
 
 def test_what_cannot_be_sampled_is_refused():

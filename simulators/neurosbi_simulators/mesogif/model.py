@@ -255,6 +255,16 @@ class MesoGif(Simulator):
         theta = self.check_theta(theta)
         return CountLikelihood.of(self.populations, data).evaluate(theta, threads=threads)
 
+    def likelihood_problems(self, theta: np.ndarray, data: Observation) -> tuple[str, ...]:
+        """Populations with bins that the model cannot produce; see `Simulator`."""
+        shares = self.likelihoods(theta, data).clipped.mean(axis=0)
+        return tuple(
+            f"{100 * share:.2g} % of the counts of {name} are impossible for the model (more spikes "
+            "than neurons that are not refractory), and the likelihood is approximate there"
+            for name, share in zip(self.network.names, shares, strict=True)
+            if share > 0
+        )
+
     def log_likelihood_gradient(
         self, theta: np.ndarray, data: Observation, *, threads: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -122,6 +122,7 @@ def test_the_true_weights_are_the_most_likely():
         ends = found.log_likelihood[[0, -1]]
         assert np.all(found.log_likelihood.max() - ends > 5)
         assert np.all(found.clipped == 0)
+        assert model.likelihood_problems(theta, observation) == ()
 
 
 def test_counts_the_model_cannot_make_are_reported_and_still_have_a_gradient():
@@ -134,6 +135,8 @@ def test_counts_the_model_cannot_make_are_reported_and_still_have_a_gradient():
     found = model.likelihoods(theta, observation)
     assert found.clipped.max() > 0.05
     assert np.all(np.isfinite(found.log_likelihood))
+    problems = model.likelihood_problems(theta, observation)
+    assert any("counts of E are impossible" in problem for problem in problems)
     value, gradient = model.log_likelihood_gradient(theta, observation)
     np.testing.assert_allclose(value, found.log_likelihood, rtol=1e-9)
     assert np.all(np.isfinite(gradient))

@@ -4,7 +4,13 @@ import mpmath
 import numba
 import numpy as np
 import pytest
-from neurosbi_simulators.numerics.exponential import decay, exp, fused, round_to_even
+from neurosbi_simulators.numerics.exponential import (
+    decay,
+    event_probability,
+    exp,
+    fused,
+    round_to_even,
+)
 from neurosbi_simulators.numerics.jit import FASTMATH
 
 compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
@@ -20,6 +26,12 @@ def exp_of(x, out):
 def decay_of(x, out):
     for i in range(len(x)):
         out[i] = decay(x[i])
+
+
+@compiled
+def event_probability_of(x, out):
+    for i in range(len(x)):
+        out[i] = event_probability(x[i])
 
 
 @compiled
@@ -117,3 +129,17 @@ def test_fused_rounds_once():
 def test_round_to_even():
     x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 0.49999, 7.0], dtype=np.float32)
     np.testing.assert_array_equal(apply(rounded, x), np.rint(x))
+
+
+@pytest.mark.parametrize(("real", "near", "far"), [(np.float32, 5e-7, 3e-6), (np.float64, 1e-9, 1e-14)])  # fmt: skip
+def test_event_probabilities_do_not_cancel(real, near, far):
+    x = np.concatenate([np.geomspace(1e-6, 0.5, 2001), np.linspace(0.5, 30.0, 2001)]).astype(real)
+    expected = -np.expm1(-x.astype(np.float64))
+    found = apply(event_probability_of, x).astype(np.float64)
+    small = x < 0.5
+    assert np.abs(found[small] / expected[small] - 1).max() < near
+    assert np.abs(found - expected).max() < far
+    special = apply(event_probability_of, np.array([0.0, np.inf, np.nan], dtype=real))
+    assert special[0] == 0.0
+    assert special[1] == pytest.approx(1.0, abs=far)
+    assert np.isnan(special[2])
