@@ -1,15 +1,19 @@
 """A part of the prior's box: where simulations are expected to have all their features.
 
-The region holds the parameters that score at least a threshold. The score is a quadratic function
+The region holds the parameters that score at least a threshold. With u the position of each parameter
+in its range, from -1 to 1 (of its logarithm for log-uniform ones), and q_k quadratic functions of u,
+the score is
 
-    c(theta) = b + w . u + sum_{i <= j} Q_ij u_i u_j
+    c(theta) = b + w . u + sum_k a_k q_k(u) + d_k log sigma(q_k(u)),   log sigma(q) = -log(1 + e^-q)
 
-of the position u of each parameter in its range, from -1 to 1 (of its logarithm for log-uniform ones).
-NumPy only, as all of the contract; `neurosbi.inference.restriction` finds such regions.
+A q_k is the log odds that one feature is defined, so log sigma(q_k) is the logarithm of the
+probability; their sum is that of all at once. NumPy only, as all of the contract;
+`neurosbi.inference.restriction` finds such regions.
 """
 
-__all__ = ["PriorRegion", "positions", "quadratic_terms"]
+__all__ = ["PriorRegion", "positions", "quadratic_terms", "score_terms"]
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,18 +31,21 @@ _ENOUGH_TRIES = 2000  # candidates without a single hit of all rows, after which
 
 @dataclass(frozen=True, eq=False)
 class PriorRegion:
-    """``weights`` of the quadratic score in the order of `quadratic_terms`, constant first.
+    """``quadratic`` [term, k] are the weights of each q_k on `quadratic_terms`, ``score_weights`` those
+    of the score on `score_terms`.
 
     ``facts`` is plain data on how the region was found, for people who read manifests.
     """
 
-    weights: np.ndarray
+    quadratic: np.ndarray
+    score_weights: np.ndarray
     threshold: float
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
         """Score [sim] of ``theta[sim, theta]``."""
-        return quadratic_terms(positions(parameters, theta)) @ self.weights
+        u = positions(parameters, theta)
+        return score_terms(u, quadratic_terms(u) @ self.quadratic) @ self.score_weights
 
     def contains(self, parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
         """bool [sim]: the rows of ``theta[sim, theta]`` that lie in the region."""
@@ -84,13 +91,14 @@ class PriorRegion:
     @property
     def digest(self) -> str:
         """12 hexadecimal digits that name the region."""
-        numbers = np.append(self.weights, self.threshold).astype("<f8")
-        return hashlib.blake2b(numbers.tobytes(), digest_size=6).hexdigest()
+        numbers = self._numbers() + np.float64(self.threshold).tobytes()
+        return hashlib.blake2b(numbers, digest_size=6).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a manifest; `from_dict` gives the region back."""
+        """Plain data for a manifest (weights in base 64); `from_dict` gives the region back."""
         return {
-            "weights": [float(w) for w in self.weights],
+            "shape": list(self.quadratic.shape),
+            "weights": base64.b64encode(self._numbers()).decode(),
             "threshold": float(self.threshold),
             "digest": self.digest,
             "facts": dict(self.facts),
@@ -100,14 +108,24 @@ class PriorRegion:
     def from_dict(cls, values: Mapping[str, Any]) -> "PriorRegion":
         """Inverse of `to_dict`. Raises `BadInputError` where the numbers are damaged."""
         try:
-            weights = np.array(values["weights"], dtype=np.float64)
-            region = cls(weights, float(values["threshold"]), dict(values["facts"]))
+            numbers = np.frombuffer(base64.b64decode(values["weights"]), dtype="<f8")
+            rows, columns = values["shape"]
+            region = cls(
+                numbers[: rows * columns].reshape(rows, columns),
+                numbers[rows * columns :],
+                float(values["threshold"]),
+                dict(values["facts"]),
+            )
             whole = region.digest == values["digest"]
         except (KeyError, TypeError, ValueError) as error:
             raise BadInputError(f"the restricted prior cannot be read ({error})") from error
         if not whole:
             raise BadInputError("the restricted prior is damaged; restrict it again")
         return region
+
+    def _numbers(self) -> bytes:
+        parts = (self.quadratic, self.score_weights)
+        return b"".join(np.ascontiguousarray(p, dtype="<f8").tobytes() for p in parts)
 
 
 def positions(parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
@@ -124,3 +142,8 @@ def quadratic_terms(u: np.ndarray) -> np.ndarray:
     """1, every u_i, and every u_i u_j with i <= j of ``u[sim, theta]``: [sim, term]."""
     i, j = np.triu_indices(u.shape[1])
     return np.hstack([np.ones((len(u), 1)), u, u[:, i] * u[:, j]])
+
+
+def score_terms(u: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """1, every u_i, every q_k and every log sigma(q_k) of ``u[sim, theta]``, ``q[sim, k]``."""
+    return np.hstack([np.ones((len(u), 1)), u, q, -np.logaddexp(0.0, -q)])

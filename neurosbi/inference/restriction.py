@@ -12,14 +12,13 @@ features, which may well come from outside R. Samples need no correction: the ne
 outside R, and has no mass there.
 
 What R misses is kept small: tau is the score below which only a share ``missed`` of the valid simulations
-lies, each scored by a classifier that had not seen it. R uses the mean of these classifiers, whose scores
-scatter less.
+lies, each scored by a classifier that had not seen it. R itself uses the classifier of all simulations.
 
-The classifier is quadratic in the positions u of the parameters in their ranges, and is found in two
-steps, because valid simulations may be few. A logistic regression on all 1, u_i, u_i u_j says for each
-feature whether it is defined: that a cell bursts at all is seen much more often than a whole rhythm. A
-second one, on u and these log odds, says whether all are. Being linear in the first, it is a quadratic
-function as well. Both problems are convex, so that nothing depends on a random start.
+The classifier is found in two steps, because valid simulations may be few. For each feature a logistic
+regression, quadratic in the positions u of the parameters in their ranges, says whether it is defined:
+that a cell bursts at all is seen much more often than a whole rhythm. From u, these log odds and the
+logarithms of these probabilities (whose sum is that of all at once) a second one says whether all are.
+Both problems are convex, so that nothing depends on a random start.
 
 References:
     Lueckmann et al. (2017), arXiv:1711.01861 and Goncalves et al. (2020), doi:10.7554/eLife.56261
@@ -36,14 +35,13 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from neurosbi.contract import Parameter
-from neurosbi.contract.prior_region import PriorRegion, positions, quadratic_terms
+from neurosbi.contract.prior_region import PriorRegion, positions, quadratic_terms, score_terms
 from neurosbi.errors import BadInputError, FitError
 
-MISSED = 0.02  # share of the valid simulations that the region may miss
+MISSED = 0.05  # share of the valid simulations that the region may miss
 LEAST_VALID = 20  # of a pilot; fewer say nothing about where they are
 FOLDS = 5
-_STRENGTH_OF_FEATURES = 0.01  # of each simulation against the Gaussian prior of the weights
-_STRENGTH_OF_VALIDITY = 0.1
+_STRENGTH = 0.1  # of each simulation against the Gaussian prior of the weights
 
 
 def find_region(
@@ -71,16 +69,15 @@ def find_region(
             f"only {n_valid} of {len(valid)} pilot simulations have all features, at least "
             f"{LEAST_VALID} are needed to restrict the prior; simulate a larger pilot"
         )
-    terms = quadratic_terms(positions(parameters, theta))
-    n_linear = 1 + len(parameters)
+    u = positions(parameters, theta)
     single = _single_features(defined, valid)
     fold = _folds(valid, seed)
     scores = np.empty(len(valid))
-    weights = np.empty((FOLDS, terms.shape[1]))
     for k in range(FOLDS):
         seen = fold != k
-        weights[k] = _quadratic(terms[seen], n_linear, single[seen], valid[seen])
-        scores[~seen] = terms[~seen] @ weights[k]
+        quadratic, weights = _classifier(u[seen], single[seen], valid[seen])
+        held = u[~seen]
+        scores[~seen] = score_terms(held, quadratic_terms(held) @ quadratic) @ weights
     threshold = float(np.quantile(scores[valid], missed, method="lower"))
     facts = {
         "pilot": len(valid),
@@ -88,7 +85,7 @@ def find_region(
         "kept_of_prior": float((scores >= threshold).mean()),
         "kept_of_valid": float((scores[valid] >= threshold).mean()),
     }
-    return PriorRegion(weights.mean(axis=0), threshold, facts)
+    return PriorRegion(*_classifier(u, single, valid), threshold, facts)
 
 
 def _single_features(defined: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -108,21 +105,18 @@ def _folds(valid: np.ndarray, seed: int) -> np.ndarray:
     return fold
 
 
-def _quadratic(
-    terms: np.ndarray, n_linear: int, single: np.ndarray, valid: np.ndarray
-) -> np.ndarray:
-    """Weights of ``terms`` in the score for validity."""
-    first = np.empty((terms.shape[1], single.shape[1]))
+def _classifier(
+    u: np.ndarray, single: np.ndarray, valid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the log odds of single features [term, feature], and of the score for all."""
+    terms = quadratic_terms(u)
+    quadratic = np.empty((terms.shape[1], single.shape[1]))
+    alike = np.full(len(u), _STRENGTH)
     for column in range(single.shape[1]):
-        target = single[:, column]
-        first[:, column] = _logistic(terms, target, np.full(len(target), _STRENGTH_OF_FEATURES))
-    linear = terms[:, :n_linear]
+        quadratic[:, column] = _logistic(terms, single[:, column], alike)
     share = valid.mean()
-    balanced = _STRENGTH_OF_VALIDITY * np.where(valid, 0.5 / share, 0.5 / (1.0 - share))
-    second = _logistic(np.hstack([linear, terms @ first]), valid, balanced)
-    weights = first @ second[n_linear:]
-    weights[:n_linear] += second[:n_linear]
-    return weights
+    balanced = _STRENGTH * np.where(valid, 0.5 / share, 0.5 / (1.0 - share))
+    return quadratic, _logistic(score_terms(u, terms @ quadratic), valid, balanced)
 
 
 def _logistic(terms: np.ndarray, target: np.ndarray, strength: np.ndarray) -> np.ndarray:

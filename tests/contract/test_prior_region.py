@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurosbi.contract import Parameter, PriorRegion
-from neurosbi.contract.prior_region import positions, quadratic_terms
+from neurosbi.contract.prior_region import positions, quadratic_terms, score_terms
 from neurosbi.errors import BadInputError, FitError
 
 PARAMETERS = (Parameter("a", "1", -2.0, 2.0), Parameter("b", "1", 1.0, 100.0, scale="log"))
@@ -14,14 +14,19 @@ PARAMETERS = (Parameter("a", "1", -2.0, 2.0), Parameter("b", "1", 1.0, 100.0, sc
 
 def disc(radius):
     """The region u_a^2 + u_b^2 <= radius^2: terms are 1, a, b, aa, ab, bb."""
-    return PriorRegion(np.array([radius**2, 0.0, 0.0, -1.0, 0.0, -1.0]), 0.0, {"pilot": 10})
+    quadratic = np.array([[radius**2, 0.0, 0.0, -1.0, 0.0, -1.0]]).T
+    return PriorRegion(quadratic, np.array([0.0, 0.0, 0.0, 1.0, 0.0]), 0.0, {"pilot": 10})
 
 
 def test_positions_and_terms():
     theta = np.array([[-2.0, 1.0], [2.0, 100.0], [0.0, 10.0], [1.0, 10.0]])
     u = positions(PARAMETERS, theta)
     np.testing.assert_allclose(u, [[-1, -1], [1, 1], [0, 0], [0.5, 0]], atol=1e-12)
-    np.testing.assert_allclose(quadratic_terms(np.array([[2.0, 3.0]])), [[1, 2, 3, 4, 6, 9]])
+    two_three = np.array([[2.0, 3.0]])
+    np.testing.assert_allclose(quadratic_terms(two_three), [[1, 2, 3, 4, 6, 9]])
+    np.testing.assert_allclose(
+        score_terms(two_three, np.array([[0.0]])), [[1, 2, 3, 0, np.log(0.5)]]
+    )
 
 
 def test_draws_are_uniform_in_the_region():
@@ -49,7 +54,8 @@ def test_through_a_manifest():
     region = disc(0.7)
     values = json.loads(json.dumps(region.to_dict()))
     back = PriorRegion.from_dict(values)
-    np.testing.assert_array_equal(back.weights, region.weights)
+    np.testing.assert_array_equal(back.quadratic, region.quadratic)
+    np.testing.assert_array_equal(back.score_weights, region.score_weights)
     assert back.digest == region.digest
     assert back.facts == {"pilot": 10}
     with pytest.raises(BadInputError, match="damaged"):

@@ -90,14 +90,35 @@ def test_the_posterior_of_complete_data_is_that_of_the_whole_prior(tmp_path):
         net.check_simulator(HalfHidden())
 
 
-def test_the_verb_says_before_and_after(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def run(monkeypatch, capsys):
     monkeypatch.setattr("neurosbi.registry.simulator", lambda name, **_: HalfHidden())
 
-    def run(*arguments):
+    def _run(*arguments):
         with pytest.raises(SystemExit) as stop:
             main([str(a) for a in arguments])
         return stop.value.code, *capsys.readouterr()
 
+    return _run
+
+
+def test_the_verb_fit_restricts(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
+    rows = [f"y{i},{value}" for i, value in enumerate(x_o)]
+    (tmp_path / "prep.csv").write_text("\n".join(["feature,value", *rows]))
+    command = ("fit", "prep.csv", "--simulator", "half-hidden", "--restrict", "-q")
+    code, _, err = run(*command, "--network", "somewhere")
+    assert code == 2
+    assert "leave --restrict out" in err
+    few = ("--simulations", 500, "--samples", 200, "--epochs", 1, "--device", "cpu", "-o", "result")
+    code, _, err = run(*command, *few)
+    assert code == 0, err
+    config = nb.open_result(tmp_path / "result").config
+    assert config["simulator"]["prior_region"]["facts"]["pilot"] == 10_000
+
+
+def test_the_verb_says_before_and_after(run, tmp_path):
     command = ("simulate", "half-hidden", "-n", 300, "-o", tmp_path / "s.zarr", "-q")
     code, out, _ = run(*command, "--restrict", "--pilot", 1500, "--format", "json")
     assert code == 0
