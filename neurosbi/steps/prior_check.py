@@ -14,6 +14,7 @@ from neurosbi.steps.timer import Timer
 from neurosbi.store.simulation_layout import is_vacant
 
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
+_FEWEST = 1_000  # of them, for a fit with fewer training simulations
 _STORED = 10_000  # of the training simulations, where these were made under that stimulus
 
 
@@ -55,6 +56,9 @@ def prior_check(
             prior_status=batch.status,
         )
         return SweepChecks(rows.theta, (batch,), given[None])
+    n = _PRIOR if simulations is None else min(_PRIOR, max(_FEWEST, simulations))
     with timer("prior simulations"):
-        theta = plan.simulator.sample_prior(_PRIOR, seed=derive_seed(seed, "prior check"))
-        return check_priors(plan.simulator, plan.observations, theta, seed=seed, threads=threads)
+        theta = plan.simulator.sample_prior(n, seed=derive_seed(seed, "prior check"))
+        return check_priors(
+            plan.simulator, plan.observations, theta, seed=seed, threads=threads, show=show
+        )

@@ -10,7 +10,7 @@ __all__ = [
     "predictive_seed",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,15 +26,18 @@ from neurosbi.contract import (
     Observation,
     SimulationBatch,
     Simulator,
+    Stimulus,
     SweepObservation,
     prior_bounds,
 )
+from neurosbi.progress import progress_bar
 from neurosbi.seeds import derive_seed
 from neurosbi.store.sweep_results import SweepGain, SweepResults
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network, Posterior
 
+_PART = 1_000  # simulations between two steps of a progress bar
 _PRIOR = 1_000  # prior draws simulated at each further sweep
 SWEEP_DRAWS = 200  # posterior draws simulated at each sweep
 _GAIN_DRAWS = 100  # posterior draws simulated at each held-out sweep, for each subset
@@ -59,26 +62,56 @@ def check_priors(
     *,
     seed: int,
     threads: int | None,
+    show: bool = False,
 ) -> SweepChecks:
     """Simulate prior draws at every sweep, all of ``theta[sim, theta]`` at the first one.
 
-    Finds which features the model can produce, sweep by sweep.
+    Finds which features the model can produce, sweep by sweep. ``show`` a progress bar.
     """
     batches, given = [], []
-    for i, observation in enumerate(observations):
-        batch = simulator.simulate(
-            theta if i == 0 else theta[:_PRIOR],
-            stimulus=observation.stimulus,
-            seed=derive_seed(seed, "prior check" if i == 0 else f"prior check of sweep {i}"),
-            threads=threads,
-        )
-        batches.append(batch)
-        given.append(
-            producible_features(
-                simulator.feature_set, observation.x, prior_x=batch.x, prior_status=batch.status
+    sizes = [len(theta) if i == 0 else min(_PRIOR, len(theta)) for i in range(len(observations))]
+    with progress_bar("simulating the prior", sum(sizes), show=show) as advance:
+        for i, (observation, n) in enumerate(zip(observations, sizes, strict=True)):
+            batch = _in_parts(
+                simulator,
+                theta[:n],
+                observation.stimulus,
+                seed=derive_seed(seed, "prior check" if i == 0 else f"prior check of sweep {i}"),
+                threads=threads,
+                advance=advance,
             )
-        )
+            batches.append(batch)
+            given.append(
+                producible_features(
+                    simulator.feature_set,
+                    observation.x,
+                    prior_x=batch.x,
+                    prior_status=batch.status,
+                )
+            )
     return SweepChecks(theta, tuple(batches), np.array(given))
+
+
+def _in_parts(
+    simulator: Simulator,
+    theta: np.ndarray,
+    stimulus: Stimulus,
+    *,
+    seed: int,
+    threads: int | None,
+    advance: Callable[[int], None],
+) -> SimulationBatch:
+    """The simulations of ``theta[sim, theta]``, which do not depend on how they are cut."""
+    parts = []
+    for start in range(0, len(theta), _PART):
+        rows = theta[start : start + _PART]
+        parts.append(
+            simulator.simulate(rows, stimulus=stimulus, seed=seed, start=start, threads=threads)
+        )
+        advance(len(rows))
+    return SimulationBatch(
+        np.concatenate([p.x for p in parts]), np.concatenate([p.status for p in parts])
+    )
 
 
 def predictive_seed(seed: int, sweep: int, *, together: bool) -> int:
