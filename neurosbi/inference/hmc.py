@@ -1,12 +1,12 @@
 r"""Hamiltonian Monte Carlo of several chains at once, in coordinates where the target is round.
 
 Points are z = L q with the Cholesky factor L of an estimate of the posterior's covariance. In q
-the target is near to N(0, I); trajectories of about half a turn (length pi, jittered) then carry
-far, also along ridges that are bent where a parameter is near a bound of its prior (on such a
-ridge they give nearly twice the effective draws per gradient of quarter turns). All chains take
-the same number of leapfrog steps, so that their gradients can be computed together. While tuning,
-the step size is adapted to an acceptance of 0.9 by dual averaging, and L is estimated anew from
-the draws of all chains, twice.
+the target is near to N(0, I); trajectories of up to half a turn (length pi) then carry far, also
+along ridges that are bent where a parameter is near a bound of its prior. Their lengths vary
+widely, since half a turn alone returns to the same density. All chains take the same number of
+leapfrog steps, so that their gradients can be computed together. While tuning, the step size is
+adapted to an acceptance of 0.9 by dual averaging, and L is estimated anew from the draws of all
+chains, twice.
 
 References: Neal 2011, arXiv:1206.1901 (HMC, jitter); Hoffman & Gelman 2014, arXiv:1111.4246 (dual
 averaging); Stan's windowed adaptation. We differ from NUTS: the length of a trajectory is fixed,
@@ -25,8 +25,8 @@ from neurosbi.seeds import derive_seed
 ValueAndGradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _TARGET = 0.9  # acceptance
-_HALF_TURN = np.pi
-_JITTER = 0.4  # of the length, relative
+_LENGTH = 0.6 * np.pi  # of a trajectory, on average
+_JITTER = 0.7  # of the length, relative
 _DIVERGENT = 1000.0  # error of the energy
 _MOST_STEPS = 50  # leapfrog steps of a trajectory
 _SHRINKAGE = 5.0  # draws that the old covariance counts for
@@ -83,7 +83,7 @@ def sample_chains(
             step.restart()
         tuning = iteration < tune
         epsilon = (step.current if tuning else step.settled) * rng.uniform(0.9, 1.1)
-        length = _HALF_TURN * rng.uniform(1 - _JITTER, 1 + _JITTER)
+        length = _LENGTH * rng.uniform(1 - _JITTER, 1 + _JITTER)
         n_steps = int(np.clip(round(length / epsilon), 1, _MOST_STEPS))
         momentum = rng.standard_normal((n_chains, dim))
         proposal, new_value, new_gradient, new_momentum = _trajectory(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from neurosbi.inference.mcmc import McmcDraws
 
 MCMC = "mcmc"
+_FEWEST_DRAWS = 1_000  # of a chain; R-hat is not reliable with fewer
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def fit_by_likelihood(
             simulator,
             plan.observations,
             chains=options.chains,
-            draws=-(-samples // options.chains),
+            draws=max(_FEWEST_DRAWS, -(-samples // options.chains)),
             tune=options.tune,
             seed=derive_seed(seed, "posterior"),
             time_limit=options.time_limit,
@@ -94,8 +95,12 @@ def fit_by_likelihood(
             progress=show,
         )
     # by turns, so that the first draws, which are simulated, are of all chains
-    theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))[:samples]
-    likelihood = chains.log_likelihood.T.ravel()[:samples]
+    theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))
+    likelihood = chains.log_likelihood.T.ravel()
+    n_draws = len(theta) // options.chains
+    kept = np.linspace(0, n_draws, -(-samples // options.chains), endpoint=False).astype(int)
+    rows = (kept[:, None] * options.chains + np.arange(options.chains)).ravel()[:samples]
+    theta, likelihood = theta[rows], likelihood[rows]
     log_prior = BoxPrior(simulator.parameters, dtype=torch.float64).log_prob(torch.as_tensor(theta))
     say("simulating from the posterior", show=show)
     with timer("predictive checks"):

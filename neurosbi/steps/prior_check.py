@@ -14,7 +14,8 @@ from neurosbi.steps.timer import Timer
 from neurosbi.store.simulation_layout import is_vacant
 
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
-_FEWEST = 1_000  # of them, for a fit with fewer training simulations
+_FEWER = 1_000  # of a simulator that is worth running in small batches: it takes long
+_COMPILED = 256
 _STORED = 10_000  # of the training simulations, where these were made under that stimulus
 
 
@@ -56,7 +57,7 @@ def prior_check(
             prior_status=batch.status,
         )
         return SweepChecks(rows.theta, (batch,), given[None])
-    n = _PRIOR if simulations is None else min(_PRIOR, max(_FEWEST, simulations))
+    n = _PRIOR if plan.simulator.smallest_batch >= _COMPILED else _FEWER
     with timer("prior simulations"):
         theta = plan.simulator.sample_prior(n, seed=derive_seed(seed, "prior check"))
         return check_priors(

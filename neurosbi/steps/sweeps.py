@@ -70,7 +70,7 @@ def check_priors(
     """
     batches, given = [], []
     sizes = [len(theta) if i == 0 else min(_PRIOR, len(theta)) for i in range(len(observations))]
-    with progress_bar("simulating the prior", sum(sizes), show=show) as advance:
+    with progress_bar("Prior simulations", sum(sizes), show=show) as advance:
         for i, (observation, n) in enumerate(zip(observations, sizes, strict=True)):
             batch = _in_parts(
                 simulator,
