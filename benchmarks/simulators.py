@@ -94,7 +94,9 @@ def spiking_table(*, quick: bool) -> list[str]:
         print(f"spiking.py was not measured: {done.stderr[-300:]}", file=sys.stderr)
         return []
     table = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    words = "Spiking networks, the same network in both programs (CPU time of the loop, on one core):"
+    words = (
+        "Spiking networks, the same network in both programs (CPU time of the loop, on one core):"
+    )
     return [words, "", *table, ""]
 
 
