@@ -4,14 +4,13 @@ The kernels fill one row per lane, block by block; here the rows are put in the 
 simulations. `accumulate` does so for given traces, recorded or from another program.
 """
 
-__all__ = ["Accumulated", "accumulate", "bin_arrays", "by_simulation", "over_blocks"]
+__all__ = ["Accumulated", "accumulate", "bin_arrays", "by_simulation"]
 
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from neurosbi.contract import Status, TraceBins
-from neurosbi.cores import available_cores
+from neurosbi.cores import in_threads
 from neurosbi_simulators.hodgkin_huxley import integrate as kernels
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley import streaming as mo
@@ -100,7 +99,7 @@ def accumulate(
             binned[b],
         )
 
-    over_blocks(one, n_blocks, None)
+    in_threads(one, range(n_blocks), None)
     back = np.arange(n_sims)
     return Accumulated(
         moments=by_simulation(moments, back),
@@ -114,17 +113,6 @@ def accumulate(
 def end_step(v: np.ndarray, offset: float, dt: float) -> int:
     """First sample behind the stimulus, or behind the trace."""
     return min(round(offset / dt), v.shape[1])
-
-
-def over_blocks(one, n_blocks: int, threads: int | None) -> None:
-    """Call ``one`` with every number of a block, in threads."""
-    workers = min(threads or available_cores(), n_blocks)
-    if workers <= 1:
-        for b in range(n_blocks):
-            one(b)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, range(n_blocks)))
 
 
 def bin_arrays(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurosbi.contract import Setting, SimulationBatch, Stimulus, StimulusBatch, TraceBins
+from neurosbi.cores import in_threads
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.hodgkin_huxley import integrate as kernels
@@ -21,7 +22,6 @@ from neurosbi_simulators.hodgkin_huxley.accumulated import (
     Accumulated,
     bin_arrays,
     by_simulation,
-    over_blocks,
 )
 from neurosbi_simulators.hodgkin_huxley.current_clamp import CLAMP_SETTINGS, CurrentClampSimulator
 from neurosbi_simulators.hodgkin_huxley.drive import Drive
@@ -160,7 +160,7 @@ class PointNeuron(CurrentClampSimulator):
                 binned[b],
             )
 
-        over_blocks(one, n_blocks, threads)
+        in_threads(one, range(n_blocks), threads)
         back = np.empty(n_sims, dtype=np.int64)
         back[order] = np.arange(n_sims)
         return Accumulated(

@@ -3,12 +3,11 @@
 __all__ = ["Populations", "over_blocks"]
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosbi.cores import available_cores
+from neurosbi.cores import in_threads
 from neurosbi_simulators.mesogif.coefficients import Grid, coefficients, with_tangents
 from neurosbi_simulators.mesogif.layout import LANES
 from neurosbi_simulators.population.parameters import NetworkParameters
@@ -73,10 +72,4 @@ def over_blocks(
 ) -> None:
     """Call ``one`` with the rows of each block of ``size``; ``threads`` (None: all cores) at a time."""
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
-    workers = min(threads or available_cores(), len(blocks))
-    if workers <= 1:
-        for block in blocks:
-            one(block)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, blocks))
+    in_threads(one, blocks, threads)

@@ -3,13 +3,11 @@
 __all__ = ["Circuit", "Run", "measure", "simulate"]
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosbi.cores import available_cores
+from neurosbi.cores import in_threads
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.numerics.gaussian import lane_keys
@@ -137,7 +135,7 @@ def simulate(
             *run.outputs(block),
         )
 
-    _over_blocks(one, run.n_blocks, threads)
+    in_threads(one, range(run.n_blocks), threads)
     if stride:
         run.traces = traces[:, :n].swapaxes(2, 3)
     return run
@@ -167,7 +165,7 @@ def measure(v: np.ndarray, power: np.ndarray | None, *, dt: float, onset: int) -
             traces[1] = power[lanes, :steps].swapaxes(1, 2)
         measure_block(traces, onset, real(dt), hat, ring, *run.outputs(block))
 
-    _over_blocks(one, run.n_blocks, None)
+    in_threads(one, range(run.n_blocks), None)
     if power is None:
         run._states[:, :, ENERGY] = np.nan
     return run
@@ -182,13 +180,3 @@ def _check_memory(needed: int) -> None:
             f"pyloric: these traces take {needed / 1e9:.0f} GB, this machine has {there / 1e9:.0f} "
             "GB of memory; ask for fewer simulations or a larger stride"
         )
-
-
-def _over_blocks(one: Callable[[int], None], n_blocks: int, threads: int | None) -> None:
-    workers = min(threads or available_cores(), n_blocks)
-    if workers <= 1:
-        for block in range(n_blocks):
-            one(block)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, range(n_blocks)))

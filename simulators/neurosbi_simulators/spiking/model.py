@@ -9,7 +9,6 @@ __all__ = ["COMMON_SETTINGS", "SpikingSimulator", "per_population"]
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,7 +24,7 @@ from neurosbi.contract import (
     StimulusBatch,
     Sweep,
 )
-from neurosbi.cores import available_cores
+from neurosbi.cores import available_cores, in_threads
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.numerics.gaussian import lane_keys
@@ -338,12 +337,7 @@ class SpikingSimulator(Simulator):
             )
             keep(row, spikes)
 
-        if workers <= 1:
-            for row in range(len(theta)):
-                one(row)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(one, range(len(theta))))
+        in_threads(one, range(len(theta)), workers)
 
     def silenced(self, network: SpikingNetwork) -> SpikingNetwork:
         """The network without noise. Raises `BadInputError` where noise makes the spikes."""
