@@ -52,7 +52,10 @@ def fit(
             "--simulations",
             "-n",
             min=1,
-            help="Sweeps simulated to train on. \\[default: 100000, or 300000 to fit several sweeps]",
+            help=(
+                "Simulations to train on. \\[default: 100000, fewer for slow models; three times "
+                "that to fit several sweeps]"
+            ),
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=100, help="Posterior samples.")] = 2_000,
@@ -124,7 +127,7 @@ def fit(
         ),
     ] = False,
     chains: Annotated[
-        int | None, typer.Option(help="Markov chains of the method mcmc. \\[default: 4]")
+        int | None, typer.Option(help="Markov chains of the method mcmc. \\[default: 32]")
     ] = None,
     time_limit: Annotated[
         float | None,

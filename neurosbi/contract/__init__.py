@@ -27,7 +27,15 @@ from neurosbi.contract.simulator import (
 )
 from neurosbi.contract.spike_trains import SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
-from neurosbi.contract.tables import Feature, Parameter, Setting, prior_bounds, sample_box
+from neurosbi.contract.tables import (
+    Feature,
+    Parameter,
+    Setting,
+    at_positions,
+    positions,
+    prior_bounds,
+    sample_box,
+)
 from neurosbi.contract.trace_bins import BinSection, TraceBins
 
 Recorded = Recording | SpikeTrains | FeatureTable
@@ -60,7 +68,9 @@ __all__ = [
     "SweepObservation",
     "SweepSets",
     "TraceBins",
+    "at_positions",
     "family_from_dict",
+    "positions",
     "prior_bounds",
     "sample_box",
 ]

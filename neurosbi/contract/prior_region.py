@@ -11,7 +11,7 @@ probability; their sum is that of all at once. NumPy only, as all of the contrac
 `neurosbi.inference.restriction` finds such regions.
 """
 
-__all__ = ["PriorRegion", "positions", "quadratic_terms", "score_terms"]
+__all__ = ["PriorRegion", "quadratic_terms", "score_terms"]
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract.tables import Parameter, prior_bounds, sample_box
+from neurosbi.contract.tables import Parameter, positions, sample_box
 from neurosbi.errors import BadInputError, FitError
 
 _ROWS = 2048  # draws that are looked for together
@@ -126,16 +126,6 @@ class PriorRegion:
     def _numbers(self) -> bytes:
         parts = (self.quadratic, self.score_weights)
         return b"".join(np.ascontiguousarray(p, dtype="<f8").tobytes() for p in parts)
-
-
-def positions(parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
-    """``theta[sim, theta]`` in its ranges, from -1 to 1; of the logarithm where that is uniform."""
-    low, high = prior_bounds(parameters)
-    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
-    values = np.array(theta, dtype=np.float64)
-    low[log], high[log] = np.log(low[log]), np.log(high[log])
-    values[:, log] = np.log(np.maximum(values[:, log], 1e-300))
-    return 2.0 * (values - low) / (high - low) - 1.0
 
 
 def quadratic_terms(u: np.ndarray) -> np.ndarray:

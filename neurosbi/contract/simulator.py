@@ -109,6 +109,9 @@ class Simulator(ABC):
     """The part of the box that the prior is restricted to (see `restricted`); None: all of it."""
     smallest_batch: ClassVar[int] = 1024
     """Fewest simulations worth computing at a time: compiled models need many to fill all cores."""
+    fit_simulations: ClassVar[int] = 100_000
+    """How many a fit trains its network on unless told otherwise; fewer for slow models, so that a
+    first fit takes minutes on a laptop."""
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         known = {s.name: s.default for s in self.setting_table}
@@ -318,7 +321,9 @@ class Simulator(ABC):
         """Whether `log_likelihood` can be computed."""
         return type(self).log_likelihood is not Simulator.log_likelihood
 
-    def log_likelihood(self, theta: np.ndarray, data: Observation) -> np.ndarray:
+    def log_likelihood(
+        self, theta: np.ndarray, data: Observation, *, threads: int | None = None
+    ) -> np.ndarray:
         """log p(data | theta) [sim] of ``theta[sim, theta]``, for models that have one.
 
         A fit then weighs its posterior draws by importance (see `neurosbi.inference.importance`).
@@ -339,7 +344,7 @@ class Simulator(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """log p(data | theta) [sim] and its derivatives by the parameters [sim, theta].
 
-        For optimisers and Hamiltonian samplers. Raises `BadInputError` where there is none.
+        For optimisers, and samplers that use it. Raises `BadInputError` where there is none.
         """
         raise BadInputError(
             f"the likelihood of simulator {self.name} has no gradient that can be computed; infer "

@@ -1,6 +1,14 @@
 """Parameters, features and settings as data: each with a name, a unit and a meaning."""
 
-__all__ = ["Feature", "Parameter", "Setting", "prior_bounds", "sample_box"]
+__all__ = [
+    "Feature",
+    "Parameter",
+    "Setting",
+    "at_positions",
+    "positions",
+    "prior_bounds",
+    "sample_box",
+]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,3 +100,23 @@ def sample_box(
     )
     values[:, log] = np.exp(values[:, log])
     return np.clip(values, low, high)
+
+
+def positions(parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
+    """``theta[..., theta]`` in its ranges, from -1 to 1; of the logarithm where that is uniform."""
+    low, high = prior_bounds(parameters)
+    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
+    values = np.array(theta, dtype=np.float64)
+    low[log], high[log] = np.log(low[log]), np.log(high[log])
+    values[..., log] = np.log(np.maximum(values[..., log], 1e-300))
+    return 2.0 * (values - low) / (high - low) - 1.0
+
+
+def at_positions(parameters: Sequence[Parameter], position: np.ndarray) -> np.ndarray:
+    """The parameters [..., theta] at these `positions`."""
+    low, high = prior_bounds(parameters)
+    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
+    share = 0.5 * (np.asarray(position, dtype=np.float64) + 1.0)
+    values = low + (high - low) * share
+    values[..., log] = low[log] * (high[log] / low[log]) ** share[..., log]
+    return values

@@ -1,4 +1,4 @@
-r"""A simulator's likelihood as a torch function, and the posterior density that samplers climb.
+r"""A simulator's likelihood as a torch function, and the posterior density that optimisers climb.
 
 In the unconstrained space z of the prior (see `priors.UnconstrainedMap`) the prior is N(0, I), so
 
@@ -98,19 +98,28 @@ class LikelihoodPotential:
         log_likelihood = differentiable_log_likelihood(theta, self.simulator, self.data)
         return log_likelihood - 0.5 * z.double().square().sum(-1)
 
+    def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
+        """log p(data | theta) [point] of ``theta[point, theta]``."""
+        each = [
+            self.simulator.log_likelihood(theta, data, threads=self.threads) for data in self.data
+        ]
+        self.evaluations += len(theta)
+        return np.sum(each, axis=0)
+
+    def log_likelihood_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """log p(data | theta) [point] and its derivatives [point, theta]."""
+        self.evaluations += len(theta)
+        return _summed(self.simulator, theta, self.data, self.threads)
+
     def value(self, z: np.ndarray) -> np.ndarray:
         """Log density [point] of ``z[point, theta]``; cheaper than with its gradient."""
-        theta = self.theta(z)
-        each = [self.simulator.log_likelihood(theta, data) for data in self.data]
-        self.evaluations += len(z)
-        return np.sum(each, axis=0) - 0.5 * np.sum(z**2, axis=-1)
+        return self.log_likelihood(self.theta(z)) - 0.5 * np.sum(z**2, axis=-1)
 
     def value_and_gradient(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log density [point] and its derivatives [point, theta] at ``z[point, theta]``."""
         point = torch.as_tensor(z)
         theta = self.map.inverse(point)
-        value, slope = _summed(self.simulator, theta.numpy(), self.data, self.threads)
-        self.evaluations += len(z)
+        value, slope = self.log_likelihood_gradient(theta.numpy())
         return (
             value - 0.5 * np.sum(z**2, axis=-1),
             slope * self._stretch(theta, point) - z,

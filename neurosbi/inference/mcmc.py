@@ -1,9 +1,13 @@
 """Draws from the exact posterior of a simulator that has a likelihood with a gradient.
 
 The most probable parameters are searched first (`map`); the curvature there gives the coordinates
-in which Hamiltonian Monte Carlo (`hmc`) runs. Chains start at the optima of different starts where
-these are about equally probable, else spread widely around the best, so that R-hat can tell
-whether they found the same posterior.
+in which slice sampling (`slices`) runs, between the bounds of the prior (`box_likelihood`). Chains
+start at the optima of different starts where these are about equally probable, else spread widely
+around the best, so that R-hat can tell whether they found the same posterior. They go on until it
+says so.
+
+There are many chains, because a simulator computes the likelihoods of many parameter sets side by
+side for little more than that of one.
 
 References: Vehtari et al. 2021, doi:10.1214/20-BA1221 (R-hat, effective sample size).
 """
@@ -17,11 +21,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosbi.contract import Observation, Simulator
+from neurosbi.contract import Observation, Simulator, positions
 from neurosbi.errors import BadInputError, FitError
-from neurosbi.inference.hmc import sample_chains
+from neurosbi.inference.box_likelihood import BoxLikelihood
 from neurosbi.inference.likelihood_potential import LikelihoodPotential
 from neurosbi.inference.map import MapEstimate, find_map
+from neurosbi.inference.slices import CHAINS, DRAWS, TUNE, SliceChains
 from neurosbi.progress import progress_bar
 from neurosbi.seeds import derive_seed
 
@@ -30,8 +35,9 @@ if TYPE_CHECKING:
 
 HIGHEST_RHAT = 1.01
 FEWEST_EFFECTIVE = 400
-_DIFFERENCE = 0.02  # in standard deviations of the prior, for the curvature
+_MOST = 10  # times the draws asked for, before chains that disagree are given up
 _SPREAD = 2.0  # standard deviations of the starts around the best optimum
+_TRIES = 20  # to start at such a distance, inside the prior
 _FEWEST_DRAWS = 10
 _LOOKED_AT = 16  # draws at which the simulator is asked about its likelihood
 
@@ -41,8 +47,8 @@ class McmcDraws:
     """``theta[chain, draw, theta]``, ``log_likelihood[chain, draw]`` and how well it went.
 
     ``r_hat[theta]`` and ``effective[theta]`` (bulk effective draws) after Vehtari et al. 2021;
-    ``accepted[chain]`` mean acceptance; ``divergent[chain]`` runaway trajectories; ``optimum`` the
-    search for the most probable parameters. ``finished`` is False where the time limit cut it;
+    ``evaluations`` parameter sets whose likelihood was computed; ``optimum`` the search for the
+    most probable parameters. ``finished`` is False where the time limit cut it;
     ``likelihood_problems`` is what the simulator says of its likelihood at the draws.
     """
 
@@ -51,9 +57,6 @@ class McmcDraws:
     log_likelihood: np.ndarray
     r_hat: np.ndarray
     effective: np.ndarray
-    accepted: np.ndarray
-    divergent: np.ndarray
-    steps: float
     evaluations: int
     optimum: MapEstimate
     finished: bool
@@ -80,11 +83,6 @@ class McmcDraws:
                 f"{self.parameters[fewest]} has only {self.effective[fewest]:.0f} effective draws; "
                 f"draw more (at least {FEWEST_EFFECTIVE} are needed)"
             )
-        if self.divergent.sum():
-            found.append(
-                f"{self.divergent.sum()} trajectories diverged: parts of the posterior may be "
-                "missing; tune longer"
-            )
         if not self.finished:
             found.append("the time limit cut the chains short")
         return tuple(found)
@@ -101,8 +99,6 @@ class McmcDraws:
         stats = xr.Dataset(
             {
                 "log_likelihood": (dims, self.log_likelihood),
-                "acceptance_rate": ("chain", self.accepted),
-                "divergences": ("chain", self.divergent),
             },
             coords,
         )
@@ -113,9 +109,9 @@ def sample_posterior(
     simulator: Simulator,
     observation: Observation | Sequence[Observation],
     *,
-    chains: int = 4,
-    draws: int = 1000,
-    tune: int = 300,
+    chains: int = CHAINS,
+    draws: int = DRAWS,
+    tune: int = TUNE,
     starts: int = 8,
     seed: int,
     time_limit: float = 3600.0,
@@ -124,9 +120,11 @@ def sample_posterior(
 ) -> McmcDraws:
     """Sample p(theta | observation) of a simulator with `log_likelihood_gradient`.
 
-    Several observations are independent given the parameters. After ``time_limit`` seconds the
-    chains stop where they are. Raises `BadInputError` for a simulator without a gradient or for
-    too few chains or draws, `FitError` where the time did not suffice for any draws.
+    Several observations are independent given the parameters. Each chain makes ``draws``, and as
+    many again, up to ten times, while R-hat or the number of effective draws is not good enough.
+    After ``time_limit`` seconds the chains stop where they are. Raises `BadInputError` for a
+    simulator without a gradient or for too few chains or draws, `FitError` where the time did not
+    suffice for any draws.
     """
     if chains < 2 or draws < _FEWEST_DRAWS or tune < 0:
         raise BadInputError(
@@ -142,41 +140,58 @@ def sample_posterior(
         time_limit=0.5 * time_limit,
         progress=progress,
     )
-    covariance = covariance_at(potential, optimum.z[0])
-    first = _starting_points(potential, optimum, covariance, chains, seed)
+    box = BoxLikelihood(potential)
+    covariance = box.covariance_at(positions(simulator.parameters, optimum.best))
+    moving = SliceChains(
+        box,
+        _starting_points(box, optimum, covariance, chains, seed),
+        covariance,
+        seed=seed,
+        over=lambda: time.monotonic() - began > time_limit,
+    )
     with progress_bar("Sampling", tune + draws, show=progress) as bar:
-        run = sample_chains(
-            potential.value_and_gradient,
-            first,
-            covariance,
-            draws=draws,
-            tune=tune,
-            seed=seed,
-            over=lambda: time.monotonic() - began > time_limit,
-            advance=lambda status: bar(1, status=status),
-        )
-    n = run.z.shape[1]
+        moving.tune(tune, advance=bar)
+        moving.draw(draws, advance=bar)
+    theta, r_hat, effective = _diagnosed(moving, box)
+    for _ in range(_MOST - 1):
+        if moving.out_of_time or (
+            r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
+        ):
+            break
+        name = simulator.parameters[int(np.argmax(r_hat))].name
+        with progress_bar(
+            f"Sampling on: {name} has R-hat {r_hat.max():.3f}", draws, show=progress
+        ) as bar:
+            moving.draw(draws, advance=bar)
+        theta, r_hat, effective = _diagnosed(moving, box)
+    n = theta.shape[1]
     if n < _FEWEST_DRAWS:
         raise FitError(
             f"only {n} draws were made in {time_limit:g} s; give a longer time limit, or fewer "
-            "chains, tuning steps or seconds of recording"
+            "tuning steps or seconds of recording"
         )
-    theta = potential.theta(run.z.reshape(-1, potential.dimension)).reshape(run.z.shape)
-    r_hat, effective = _diagnose(theta)
     return McmcDraws(
         parameters=tuple(p.name for p in simulator.parameters),
         theta=theta,
-        log_likelihood=run.log_density + 0.5 * np.sum(run.z**2, axis=-1),
+        log_likelihood=moving.log_density,
         r_hat=r_hat,
         effective=effective,
-        accepted=run.accepted,
-        divergent=run.divergent,
-        steps=run.steps,
         evaluations=potential.evaluations,
         optimum=optimum,
-        finished=run.finished,
+        finished=not moving.out_of_time,
         likelihood_problems=_problems_at(simulator, theta, potential.data),
     )
+
+
+def _diagnosed(
+    moving: SliceChains, box: BoxLikelihood
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parameters of the draws so far [chain, draw, theta], R-hat and effective draws [theta]."""
+    theta = box.theta(moving.points)
+    if theta.shape[1] < _FEWEST_DRAWS:
+        nothing = np.full(theta.shape[2], np.nan)
+        return theta, nothing, nothing
+    return theta, *_diagnose(theta)
 
 
 def _problems_at(
@@ -189,37 +204,20 @@ def _problems_at(
     return tuple(dict.fromkeys(found))
 
 
-def covariance_at(potential: LikelihoodPotential, z: np.ndarray) -> np.ndarray:
-    """Inverse curvature of the log density at ``z[theta]``, from differences of gradients.
-
-    Directions in which the density does not fall count as wide as the prior.
-    """
-    step = _DIFFERENCE * np.eye(len(z))
-    _, gradient = potential.value_and_gradient(np.concatenate([z + step, z - step]))
-    curvature = (gradient[len(z) :] - gradient[: len(z)]) / (2 * _DIFFERENCE)
-    values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
-    return (vectors / np.maximum(values, 1.0)) @ vectors.T
-
-
 def _starting_points(
-    potential: LikelihoodPotential,
-    optimum: MapEstimate,
-    covariance: np.ndarray,
-    chains: int,
-    seed: int,
+    box: BoxLikelihood, optimum: MapEstimate, covariance: np.ndarray, chains: int, seed: int
 ) -> np.ndarray:
-    """One point per chain [chain, theta], with finite densities."""
+    """One position per chain [chain, theta], with finite densities."""
     rng = np.random.Generator(np.random.Philox(key=derive_seed(seed, "chains")))
-    dim = potential.dimension
-    alike = optimum.log_density > optimum.log_density[0] - 5 - dim
-    centres = optimum.z[np.flatnonzero(alike)[np.arange(chains) % alike.sum()]]
+    alike = optimum.log_density > optimum.log_density[0] - 5 - optimum.theta.shape[1]
+    centres = positions(box.parameters, optimum.theta[alike])[np.arange(chains) % alike.sum()]
     factor = np.linalg.cholesky(covariance)
     points = centres.copy()
     waiting = np.ones(chains, dtype=bool)
-    for spread in (_SPREAD, 0.5 * _SPREAD, 0.1 * _SPREAD):
-        away = rng.standard_normal((chains, dim)) @ factor.T
+    for spread in np.geomspace(_SPREAD, 0.05 * _SPREAD, _TRIES):
+        away = rng.standard_normal(centres.shape) @ factor.T
         points[waiting] = (centres + spread * away)[waiting]
-        waiting &= ~np.isfinite(potential.value(points))
+        waiting &= ~np.isfinite(box(points))
         if not waiting.any():
             return points
     points[waiting] = centres[waiting]

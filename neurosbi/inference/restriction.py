@@ -34,8 +34,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from neurosbi.contract import Parameter
-from neurosbi.contract.prior_region import PriorRegion, positions, quadratic_terms, score_terms
+from neurosbi.contract import Parameter, positions
+from neurosbi.contract.prior_region import PriorRegion, quadratic_terms, score_terms
 from neurosbi.errors import BadInputError, FitError
 
 MISSED = 0.05  # share of the valid simulations that the region may miss

@@ -50,6 +50,7 @@ class BlackBoxSimulator(Simulator):
 
     feature_sets: Mapping[str, tuple[Feature, ...]] = {}
     smallest_batch = 16
+    fit_simulations = 10_000
 
     def __init__(
         self,

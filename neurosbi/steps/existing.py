@@ -1,19 +1,31 @@
 """Results that are there already: refuse, take, or replace them."""
 
-__all__ = ["Existing", "existing_result"]
+__all__ = ["Existing", "existing_result", "finished"]
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from neurosbi.errors import BadInputError
+from neurosbi.progress import say
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.results import Result, open_result
 from neurosbi.store import config_hash
+from neurosbi.store.atomic import check_writable
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
+
+
+def finished(folder: Path, plan: Plan, existing: Existing, *, show: bool) -> Result | None:
+    """`existing_result`, said on stderr; where there is none, the folder can be written to."""
+    done = existing_result(folder, plan, existing)
+    if done is None:
+        check_writable(folder)
+    else:
+        say(f"{folder} holds this result already", show=show)
+    return done
 
 
 def existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | None:

@@ -16,33 +16,23 @@ import numpy as np
 
 from neurosbi.contract import Recorded, Simulator
 from neurosbi.errors import BadInputError
-from neurosbi.progress import say
 from neurosbi.steps.announce import announce
-from neurosbi.steps.existing import Existing, existing_result
-from neurosbi.steps.fit_likelihood import (
-    MCMC,
-    check_likelihood,
-    fit_by_likelihood,
-    mcmc_options,
-)
+from neurosbi.steps.existing import Existing, finished
+from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
 from neurosbi.steps.fit_network import cached, new_network
 from neurosbi.steps.infer import PREDICTIVE, infer
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.results import Result, write_result
-from neurosbi.steps.sweeps import (
-    condition_of,
-)
+from neurosbi.steps.sweeps import condition_of
 from neurosbi.steps.timer import Timer
 from neurosbi.store import config_hash
-from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network, Posterior
 
-SIMULATIONS = 100_000
-SET_SIMULATIONS = 300_000  # sweeps; a set of them is one draw of the parameters
+SET_FACTOR = 3  # more sweeps where sets of them are fitted: a set is one draw of the parameters
 SAMPLES = 2_000
 _ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 
@@ -82,9 +72,9 @@ def fit(
     ``junction_potential`` (mV) is added to the voltage of a file; a `Recording` has been read with
     its own.
 
-    ``simulations`` is how many sweeps are simulated to train a new network (None: 100,000, or
-    300,000 for one that sees sets of sweeps); ``options`` change the
-    configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
+    ``simulations`` is how many sweeps are simulated to train a new network (None: the simulator's
+    `fit_simulations`, three times that for a network that sees sets of sweeps); ``options`` change
+    the configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``inputs`` is what a new network sees of a sweep: "features" (the default), the voltage "trace",
     or "both"; the result then says which of them told more.
@@ -122,7 +112,7 @@ def fit(
         for argument, given in only_for_networks.items():
             if given:
                 raise BadInputError(f"method {MCMC} trains no network; leave {argument} out")
-        return _fit_by_likelihood(
+        return fit_by_likelihood(
             recording,
             simulator=simulator,
             sweeps=sweeps,
@@ -166,7 +156,7 @@ def fit(
         )
     by_default = simulations is None
     if simulations is None:
-        simulations = SET_SIMULATIONS if plan.together else SIMULATIONS
+        simulations = plan.simulator.fit_simulations * (SET_FACTOR if plan.together else 1)
     if given_network is None:
         training = {"simulations": simulations, "seed": seed, "options": options}
     else:
@@ -178,11 +168,9 @@ def fit(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
     folder = Path(output) if output is not None else plan.folder
-    done = existing_result(folder, plan, existing)
+    done = finished(folder, plan, existing, show=progress)
     if done is not None:
-        say(f"{folder} holds this result already", show=progress)
         return done
-    check_writable(folder)
     net = given_network
     if net is None:
         net = cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
@@ -248,40 +236,6 @@ def fit(
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder, network=posterior.network)
-
-
-def _fit_by_likelihood(
-    recording: str | Path | Recorded,
-    *,
-    samples: int,
-    output: str | Path | None,
-    threads: int | None,
-    seed: int,
-    existing: Existing,
-    progress: bool,
-    options: Mapping[str, Any],
-    **what: Any,
-) -> Result:
-    """`fit` by the method mcmc; ``what`` goes to `plan_fit`."""
-    chosen, timer = mcmc_options(**options), Timer()
-    with timer("reading"):
-        plan = plan_fit(recording, method=MCMC, **what)
-    check_likelihood(plan.simulator)
-    numbers = {"options": dict(options), "samples": samples, "sampling_seed": seed}
-    plan = replace(plan, config={**plan.config, **numbers})
-    folder = Path(output) if output is not None else plan.folder
-    done = existing_result(folder, plan, existing)
-    if done is not None:
-        say(f"{folder} holds this result already", show=progress)
-        return done
-    check_writable(folder)
-    announce(plan, show=progress)
-    result = fit_by_likelihood(
-        plan, chosen, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
-    )
-    with timer("report"):
-        write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
-    return replace(result, folder=folder)
 
 
 def _given_network(

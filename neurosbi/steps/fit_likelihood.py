@@ -4,39 +4,42 @@ No network is trained and nothing is amortised: every recording takes its own ch
 with a likelihood and its gradient can be fitted so (see `Simulator.log_likelihood`).
 """
 
-__all__ = ["MCMC", "McmcOptions", "check_likelihood", "fit_by_likelihood", "mcmc_options"]
+__all__ = ["MCMC", "McmcOptions", "fit_by_likelihood", "mcmc_options"]
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from neurosbi.checks import Reason
-from neurosbi.contract import Simulator
+from neurosbi.contract import Recorded
 from neurosbi.errors import BadInputError
+from neurosbi.inference.slices import CHAINS, DRAWS, TUNE
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.announce import announce
+from neurosbi.steps.existing import Existing, finished
 from neurosbi.steps.infer import PREDICTIVE, TRACES, recording_facts, trace_stride
-from neurosbi.steps.plan import Plan
+from neurosbi.steps.plan import Plan, plan_fit
 from neurosbi.steps.prior_check import prior_check
-from neurosbi.steps.results import Result, assemble_result
+from neurosbi.steps.results import Result, assemble_result, write_result
 from neurosbi.steps.timer import Timer
 
 if TYPE_CHECKING:
     from neurosbi.inference.mcmc import McmcDraws
 
 MCMC = "mcmc"
-_FEWEST_DRAWS = 1_000  # of a chain; R-hat is not reliable with fewer
 
 
 @dataclass(frozen=True)
 class McmcOptions:
     """``chains``, their steps of tuning, and the time (s) after which they end where they are."""
 
-    chains: int = 4
-    tune: int = 300
+    chains: int = CHAINS
+    tune: int = TUNE
     time_limit: float = 3600.0
 
 
@@ -52,16 +55,46 @@ def mcmc_options(**options: Any) -> McmcOptions:
     return McmcOptions(**options)
 
 
-def check_likelihood(simulator: Simulator) -> None:
-    """Raise `BadInputError` for a simulator that this method cannot fit."""
-    if not simulator.has_gradient:
-        raise BadInputError(
-            f"simulator {simulator.name} has no likelihood with a gradient; fit it by simulations "
-            "(--method npe)"
-        )
-
-
 def fit_by_likelihood(
+    recording: str | Path | Recorded,
+    *,
+    samples: int,
+    output: str | Path | None,
+    threads: int | None,
+    seed: int,
+    existing: Existing,
+    progress: bool,
+    options: Mapping[str, Any],
+    **what: Any,
+) -> Result:
+    """`neurosbi.steps.fit.fit` by this method; ``what`` goes to `plan_fit`.
+
+    Raises `BadInputError` also for a simulator without a likelihood or its gradient.
+    """
+    chosen, timer = mcmc_options(**options), Timer()
+    with timer("reading"):
+        plan = plan_fit(recording, method=MCMC, **what)
+    if not plan.simulator.has_gradient:
+        raise BadInputError(
+            f"simulator {plan.simulator.name} has no likelihood with a gradient; fit it by "
+            "simulations (--method npe)"
+        )
+    numbers = {"options": dict(options), "samples": samples, "sampling_seed": seed}
+    plan = replace(plan, config={**plan.config, **numbers})
+    folder = Path(output) if output is not None else plan.folder
+    done = finished(folder, plan, existing, show=progress)
+    if done is not None:
+        return done
+    announce(plan, show=progress)
+    result = _sampled(
+        plan, chosen, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+    )
+    with timer("report"):
+        write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
+    return replace(result, folder=folder)
+
+
+def _sampled(
     plan: Plan,
     options: McmcOptions,
     *,
@@ -71,7 +104,7 @@ def fit_by_likelihood(
     timer: Timer,
     show: bool,
 ) -> Result:
-    """Posterior draws by Hamiltonian Monte Carlo, checks and the verdict."""
+    """Posterior draws by Markov chains, checks and the verdict."""
     import torch
 
     from neurosbi.checks import predictive_check
@@ -87,7 +120,7 @@ def fit_by_likelihood(
             simulator,
             plan.observations,
             chains=options.chains,
-            draws=max(_FEWEST_DRAWS, -(-samples // options.chains)),
+            draws=max(DRAWS, -(-samples // options.chains)),
             tune=options.tune,
             seed=derive_seed(seed, "posterior"),
             time_limit=options.time_limit,
@@ -147,14 +180,12 @@ def _reasons(chains: "McmcDraws") -> Iterator[Reason]:
 
 
 def _diagnostics(chains: "McmcDraws") -> xr.Dataset:
-    """R-hat and effective draws of each parameter, acceptance and divergences of each chain."""
+    """R-hat and effective draws of each parameter."""
     names = np.array(chains.parameters, dtype=object)
     return xr.Dataset(
         {
             "r_hat": ("parameter", chains.r_hat),
             "effective": ("parameter", chains.effective),
-            "accepted": ("chain", chains.accepted),
-            "divergent": ("chain", chains.divergent),
         },
         coords={"parameter": names},
         attrs={"finished": int(chains.finished)},

@@ -1,18 +1,28 @@
-"""Most probable parameters and Hamiltonian draws of a small model, against integrals on a grid."""
+"""Most probable parameters and Markov chains of a small model, against integrals on a grid."""
 
 import numpy as np
 import pytest
 import torch
 
-from neurosbi.contract import Feature, Observation, Parameter, SimulationBatch, Simulator, Stimulus
+from neurosbi.contract import (
+    Feature,
+    Observation,
+    Parameter,
+    SimulationBatch,
+    Simulator,
+    Stimulus,
+    at_positions,
+    positions,
+)
 from neurosbi.errors import BadInputError, FitError
-from neurosbi.inference.hmc import sample_chains
+from neurosbi.inference.box_likelihood import BoxLikelihood
 from neurosbi.inference.likelihood_potential import (
     LikelihoodPotential,
     differentiable_log_likelihood,
 )
 from neurosbi.inference.map import find_map
-from neurosbi.inference.mcmc import covariance_at, sample_posterior
+from neurosbi.inference.mcmc import sample_posterior
+from neurosbi.inference.slices import SliceChains
 
 TIMES = np.linspace(0.1, 3.0, 12)
 
@@ -42,7 +52,7 @@ class Decay(Simulator):
     def features_of(self, data):
         raise NotImplementedError
 
-    def log_likelihood(self, theta, data):
+    def log_likelihood(self, theta, data, *, threads=None):
         return self.log_likelihood_gradient(theta, data)[0]
 
     def log_likelihood_gradient(self, theta, data, *, threads=None):
@@ -116,7 +126,7 @@ def test_the_optimum_is_found_from_every_start(exact):
 
 
 def test_draws_have_the_moments_of_the_posterior(exact):
-    draws = sample_posterior(Decay(), data(), chains=4, draws=1500, tune=300, seed=3)
+    draws = sample_posterior(Decay(), data(), draws=300, seed=3)
     assert draws.problems == ()
     mean, sd, _ = exact
     columns = np.column_stack([draws.flat[:, 0], np.log(draws.flat[:, 1])])
@@ -125,14 +135,14 @@ def test_draws_have_the_moments_of_the_posterior(exact):
     np.testing.assert_allclose(columns.std(axis=0), sd, rtol=0.1)
     expected = Decay().log_likelihood(draws.theta[2], data())
     np.testing.assert_allclose(draws.log_likelihood[2], expected, atol=1e-8)
-    again = sample_posterior(Decay(), data(), chains=4, draws=50, tune=20, seed=3)
-    same = sample_posterior(Decay(), data(), chains=4, draws=50, tune=20, seed=3)
+    again = sample_posterior(Decay(), data(), chains=4, draws=20, tune=20, seed=3)
+    same = sample_posterior(Decay(), data(), chains=4, draws=20, tune=20, seed=3)
     np.testing.assert_array_equal(again.theta, same.theta)
 
 
 def test_two_observations_tell_more_than_one():
     sd = [
-        sample_posterior(Decay(), o, chains=2, draws=400, tune=100, seed=0).flat.std(axis=0)
+        sample_posterior(Decay(), o, draws=50, seed=0).flat.std(axis=0)
         for o in (data(), [data(), data(seed=1), data(seed=2)])
     ]
     assert np.all(sd[1] < 0.8 * sd[0])
@@ -148,22 +158,83 @@ def test_arviz_reads_the_draws():
     np.testing.assert_allclose(summary.loc["tau", "mean"], draws.flat[:, 1].mean(), rtol=0.02)
 
 
-def test_hamiltonian_chains_sample_a_stretched_normal():
+def test_positions_of_parameters():
+    theta = np.array([[0.0, 0.05], [2.5, 1.0], [5.0, 20.0], [1.25, 0.2]])
+    p = positions(Decay.parameters, theta)
+    np.testing.assert_allclose(p[:3], [[-1, -1], [0, 0], [1, 1]], atol=1e-12)
+    np.testing.assert_allclose(at_positions(Decay.parameters, p), theta)
+
+
+def test_the_likelihood_in_the_box_and_its_gradient():
+    box = BoxLikelihood(LikelihoodPotential(Decay(), [data(), data(seed=1)]))
+    p = np.array([[0.1, -0.3], [-0.9, 0.8], [1.01, 0.0], [0.0, -1.5]])
+    expected = [Decay().log_likelihood(box.theta(p[:2]), data(seed=k)) for k in (0, 1)]
+    np.testing.assert_allclose(box(p), [*np.sum(expected, axis=0), -np.inf, -np.inf])
+    for i in range(2):
+        step = 1e-6 * np.eye(2)[i]
+        numerical = (box(p[:2] + step) - box(p[:2] - step)) / 2e-6
+        np.testing.assert_allclose(box.gradient(p[:2])[:, i], numerical, rtol=1e-5, atol=1e-5)
+
+
+def test_chains_sample_a_stretched_normal():
     covariance = np.array([[4.0, 1.9, 0.0], [1.9, 1.0, 0.0], [0.0, 0.0, 0.01]])
     precision = np.linalg.inv(covariance)
+    calls = []
 
     def target(z):
-        return -0.5 * np.einsum("ci,ij,cj->c", z, precision, z), -z @ precision
+        calls.append(len(z))
+        return -0.5 * np.einsum("ci,ij,cj->c", z, precision, z)
 
-    run = sample_chains(target, np.ones((4, 3)), np.eye(3), draws=2000, tune=300, seed=1)
-    flat = run.z.reshape(-1, 3)
-    # the tuned coordinates are round: a few steps a draw, and nearly independent draws
-    assert run.steps < 10
+    chains = SliceChains(target, np.ones((16, 3)), np.eye(3), seed=1)
+    chains.tune(30)
+    calls.clear()
+    chains.draw(500)
+    flat = chains.points.reshape(-1, 3)
+    # the tuned coordinates are round: few evaluations a coordinate
+    assert len(calls) < 10 * 3 * 500
     assert np.all(np.abs(flat.mean(axis=0)) < 0.1 * np.sqrt(np.diag(covariance)))
-    np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.12, atol=0.02)
-    assert run.finished
-    assert run.divergent.sum() == 0
-    assert 0.7 < run.accepted.mean() < 0.99
+    np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.08, atol=0.01)
+    np.testing.assert_allclose(
+        chains.log_density, target(flat).reshape(16, 500), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_a_ridge_that_ends_at_the_walls_is_sampled():
+    # a narrow diagonal band across the unit square: uniform along it
+    def band(z):
+        inside = np.all((z >= 0) & (z <= 1), axis=1)
+        return np.where(inside, -0.5 * ((z[:, 0] + z[:, 1] - 1) / 0.01) ** 2, -np.inf)
+
+    start = np.tile([0.5, 0.5], (16, 1))
+    chains = SliceChains(band, start, np.array([[0.08, -0.0799], [-0.0799, 0.08]]), seed=0)
+    chains.tune(30)
+    chains.draw(300)
+    along = np.sort(chains.points[..., 0].ravel())
+    expected = (np.arange(len(along)) + 0.5) / len(along)
+    assert np.abs(along - expected).max() < 0.05
+
+
+def test_chains_without_a_finite_density_do_not_move_into_it():
+    def half(z):
+        return np.where(z[:, 0] > 0, -0.5 * (z**2).sum(axis=1), np.nan)
+
+    chains = SliceChains(half, np.full((4, 2), 0.5), np.eye(2), seed=0)
+    chains.draw(200)
+    assert np.all(chains.points[..., 0] > 0)
+
+
+def test_chains_that_disagree_go_on():
+    class Bimodal(Decay):
+        """Two heights explain the data; chains seldom cross between them."""
+
+        def log_likelihood_gradient(self, theta, data, *, threads=None):
+            h, t = theta.T
+            away = (h - np.where(h < 2.5, 1.0, 4.0)) / 0.25
+            value = -0.5 * away**2 - 0.5 * (np.log(t) / 0.2) ** 2
+            return value, np.column_stack([-away / 0.25, -np.log(t) / t / 0.04])
+
+    draws = sample_posterior(Bimodal(), data(), chains=8, draws=10, tune=10, seed=0)
+    assert draws.theta.shape[1] > 10
 
 
 def test_curvature_of_flat_directions_is_that_of_the_prior():
@@ -174,9 +245,9 @@ def test_curvature_of_flat_directions_is_that_of_the_prior():
             gradient[:, 1] = 0.0
             return value, gradient
 
-    covariance = covariance_at(LikelihoodPotential(Flat(), data()), np.zeros(2))
-    assert covariance[1, 1] == pytest.approx(1.0)
-    assert covariance[0, 0] < 0.5
+    covariance = BoxLikelihood(LikelihoodPotential(Flat(), data())).covariance_at(np.zeros(2))
+    assert covariance[1, 1] == pytest.approx(1 / 3)
+    assert covariance[0, 0] < 0.2
 
 
 def test_problems_of_the_likelihood_are_passed_on():
@@ -184,7 +255,7 @@ def test_problems_of_the_likelihood_are_passed_on():
         def likelihood_problems(self, theta, data):
             return (f"doubtful at {len(theta)} draws",)
 
-    draws = sample_posterior(Doubtful(), data(), chains=2, draws=50, tune=20, starts=2, seed=0)
+    draws = sample_posterior(Doubtful(), data(), chains=2, draws=20, tune=20, starts=2, seed=0)
     assert draws.problems[0] == "doubtful at 16 draws"
 
 

@@ -15,7 +15,7 @@ class Measured(LinearGaussian):
 
     name = "measured"
 
-    def log_likelihood(self, theta, data):
+    def log_likelihood(self, theta, data, *, threads=None):
         return self.log_likelihood_gradient(theta, data)[0]
 
     def log_likelihood_gradient(self, theta, data, *, threads=None):
@@ -58,9 +58,8 @@ def test_the_exact_posterior(table, tmp_path):
 
 
 def test_the_result_keeps_how_the_chains_went(table, tmp_path):
-    fitted(table, tmp_path / "r", chains=3, tune=100)
+    fitted(table, tmp_path / "r", chains=3, tune=20)
     sampling = nb.open_result(tmp_path / "r").stored.diagnostics["sampling"]
-    assert sampling["accepted"].shape == (3,)
     assert (sampling["r_hat"] < 1.05).all()
     assert (sampling["effective"] > 100).all()
     with pytest.raises(BadInputError, match="there is a result"):

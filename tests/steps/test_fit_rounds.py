@@ -32,7 +32,7 @@ class Measured(LinearGaussian):
             sweep=sweep.number, stimulus=self.stimulus, voltage=sweep.voltage, dt=sweep.dt, x=X_O
         )
 
-    def log_likelihood(self, theta, data):
+    def log_likelihood(self, theta, data, *, threads=None):
         misfit = (data.x - self.check_theta(theta) @ self.matrix.T) / self.noise_sd
         return -0.5 * (misfit**2).sum(1) - 4 * np.log(self.noise_sd * np.sqrt(2 * np.pi))
 
@@ -220,7 +220,7 @@ def test_sbi_ranks_and_arviz_accept_the_result(refined):
 
 def test_a_likelihood_that_is_zero_everywhere_is_said(recording, tmp_path):
     class Impossible(Measured):
-        def log_likelihood(self, theta, data):
+        def log_likelihood(self, theta, data, *, threads=None):
             return np.full(len(theta), -np.inf)
 
     with pytest.raises(FitError, match="likelihood is zero or undefined"):

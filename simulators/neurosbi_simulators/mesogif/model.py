@@ -57,6 +57,7 @@ class MesoGif(Simulator):
         "Rene, Longtin & Macke 2020, doi:10.1162/neco_a_01292",
     )
     parameters = _DEFAULT.table
+    fit_simulations = 50_000
     feature_sets = {"default": count_features(_DEFAULT.network.names)}  # noqa: RUF012
     setting_table: ClassVar[tuple[Setting, ...]] = (
         Setting(
@@ -244,9 +245,11 @@ class MesoGif(Simulator):
         x = self._measure(checked[None, round(onset / self.dt) :])[0]
         return replace(observation, x=x)
 
-    def log_likelihood(self, theta: np.ndarray, data: Observation) -> np.ndarray:
+    def log_likelihood(
+        self, theta: np.ndarray, data: Observation, *, threads: int | None = None
+    ) -> np.ndarray:
         """log p(counts | theta) [sim], after the burn-in; see `CountLikelihood`."""
-        return self.likelihoods(theta, data).log_likelihood
+        return self.likelihoods(theta, data, threads=threads).log_likelihood
 
     def likelihoods(
         self, theta: np.ndarray, data: Observation, *, threads: int | None = None

@@ -59,6 +59,7 @@ class NeuronSimulator(CurrentClampSimulator):
     never_negative = frozenset({"noise"})
     mechanisms: ClassVar[Path | None] = None
     smallest_batch = 16
+    fit_simulations = 10_000
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)

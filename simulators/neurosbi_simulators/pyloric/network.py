@@ -80,6 +80,7 @@ class PyloricNetwork(Simulator):
     feature_sets = FEATURE_SETS
     default_features = DEFAULT_SET
     smallest_batch = 64
+    fit_simulations = 20_000
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)

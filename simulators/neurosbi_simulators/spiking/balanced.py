@@ -60,6 +60,7 @@ class BalancedNetwork(SpikingSimulator):
     summary = "balanced network of leaky integrate-and-fire neurons"
     papers = ("Brunel 2000, doi:10.1023/A:1008925309027",)
     names = _NAMES
+    fit_simulations = 2_000  # of 12,500 neurons
     parameters = tuple(AVAILABLE[name] for name in ("J", "g", "drive", "tau_m"))
     feature_sets = feature_sets(_NAMES)
     setting_table: ClassVar[tuple[Setting, ...]] = (

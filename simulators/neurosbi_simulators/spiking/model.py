@@ -60,6 +60,7 @@ class SpikingSimulator(Simulator):
 
     setting_table: ClassVar[tuple[Setting, ...]] = COMMON_SETTINGS
     smallest_batch = 8
+    fit_simulations = 20_000
     names: tuple[str, ...]
     size: tuple[int, ...]
 

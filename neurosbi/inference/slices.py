@@ -1,0 +1,134 @@
+r"""Slice sampling of several chains at once, in coordinates where the target is round.
+
+Points are c + L w with the Cholesky factor L of an estimate of the target's covariance. In w the
+target is near to N(0, I): one width of brackets suits all coordinates, and a sweep over them gives
+a nearly independent draw. The slice sampler is sbi's, which evaluates all chains together; nothing
+in it has to be tuned, and walls, where the density falls to 0, only shorten its brackets.
+While tuning, c and L are estimated anew from the draws of all chains, twice.
+
+References: Neal 2003, doi:10.1214/aos/1056562461 (slice sampling).
+"""
+
+__all__ = ["CHAINS", "DRAWS", "TUNE", "SliceChains"]
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from neurosbi.seeds import derive_seed
+
+LogDensity = Callable[[np.ndarray], np.ndarray]
+
+CHAINS, DRAWS, TUNE = 32, 100, 30  # enough where the target is round; 32 fill vector lanes
+_BRACKET = 2.5  # standard deviations
+_TOGETHER = 10  # draws after which the chains wait for one another
+_SHRINKAGE = 5.0  # draws that the old covariance counts for
+_FEWEST_TO_ESTIMATE = 5  # draws per parameter from which a covariance is estimated
+
+
+class _OutOfTime(Exception):
+    """Leaves sbi's sampler between two evaluations."""
+
+
+class SliceChains:
+    """Chains that start at ``points[chain, dim]``, where the target is finite, and all they drew.
+
+    ``target(points[chain, dim])`` is the log density [chain]; ``covariance`` is a first estimate of
+    the target's. Once ``over`` is true the chains move no more and `out_of_time` is set.
+    """
+
+    def __init__(
+        self,
+        target: LogDensity,
+        points: np.ndarray,
+        covariance: np.ndarray,
+        *,
+        seed: int,
+        over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.out_of_time = False
+        self._target, self._over = target, over
+        self._rng = np.random.RandomState(derive_seed(seed, "slice sampling") % 2**32)
+        self._at, self._covariance = points, covariance
+        self._centre, self._factor = points.mean(axis=0), np.linalg.cholesky(covariance)
+        n, dim = points.shape
+        self._drawn: list[np.ndarray] = [np.empty((n, 0, dim))]
+        self._densities: list[np.ndarray] = [np.empty((n, 0))]
+
+    @property
+    def points(self) -> np.ndarray:
+        """The draws kept [chain, draw, dim]."""
+        return np.concatenate(self._drawn, axis=1)
+
+    @property
+    def log_density(self) -> np.ndarray:
+        """Log density of the target at the draws kept [chain, draw]."""
+        return np.concatenate(self._densities, axis=1)
+
+    def tune(self, draws: int, *, advance: Callable[[int], None] = lambda n: None) -> None:
+        """Move ``draws`` times without keeping them, and learn the coordinates."""
+        for part in (draws // 3, draws - draws // 3):
+            recent = [points for points, _ in self._moves(part, advance)]
+            if recent:
+                self._estimate(np.concatenate(recent, axis=1))
+
+    def draw(self, draws: int, *, advance: Callable[[int], None] = lambda n: None) -> None:
+        """Make ``draws`` of each chain; ``advance`` hears of every few."""
+        for points, density in self._moves(draws, advance):
+            self._drawn.append(points)
+            self._densities.append(density)
+
+    def _moves(
+        self, draws: int, advance: Callable[[int], None]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Points [chain, draw, dim] and log densities [chain, draw], a few draws at a time."""
+        while draws > 0 and not self.out_of_time:
+            n = min(draws, _TOGETHER)
+            try:
+                yield self._move(n)
+            except _OutOfTime:
+                self.out_of_time = True
+                return
+            advance(n)
+            draws -= n
+
+    def _move(self, draws: int) -> tuple[np.ndarray, np.ndarray]:
+        from sbi.samplers.mcmc import SliceSamplerVectorized
+
+        known: dict[bytes, float] = {}
+
+        def log_density(w: np.ndarray) -> np.ndarray:
+            if self._over():
+                raise _OutOfTime
+            value = self._target(self._points(w))
+            value = np.where(np.isfinite(value), value, -np.inf)  # sbi would accept NaN
+            known.update(zip((row.tobytes() for row in w), value.tolist(), strict=True))
+            return value
+
+        sampler = SliceSamplerVectorized(
+            log_density,
+            np.linalg.solve(self._factor, (self._at - self._centre).T).T,
+            num_chains=len(self._at),
+            tuning=0,
+            verbose=False,
+            init_width=_BRACKET,
+        )
+        sampler.rng = self._rng  # or it would draw from NumPy's global state
+        w = sampler.run(draws)
+        points = self._points(w)
+        self._at = points[:, -1]
+        return points, np.array([[known[row.tobytes()] for row in chain] for chain in w])
+
+    def _estimate(self, points: np.ndarray) -> None:
+        """Coordinates from the later two thirds of ``points[chain, draw, dim]``, shrunk to the present."""
+        flat = points[:, points.shape[1] // 3 :].reshape(-1, points.shape[2])
+        n, dim = flat.shape
+        if n < _FEWEST_TO_ESTIMATE * dim:
+            return
+        weight = _SHRINKAGE * dim
+        found = np.atleast_2d(np.cov(flat, rowvar=False))
+        self._covariance = (n * found + weight * self._covariance) / (n + weight)
+        self._centre, self._factor = flat.mean(axis=0), np.linalg.cholesky(self._covariance)
+
+    def _points(self, w: np.ndarray) -> np.ndarray:
+        return self._centre + w @ self._factor.T
