@@ -113,7 +113,8 @@ class SliceChains:
             verbose=False,
             init_width=_BRACKET,
         )
-        sampler.rng = self._rng  # or it would draw from NumPy's global state
+        # or it would draw from NumPy's global state, the module that its annotation names
+        sampler.rng = self._rng  # pyright: ignore[reportAttributeAccessIssue]
         w = sampler.run(draws)
         points = self._points(w)
         self._at = points[:, -1]

@@ -19,7 +19,6 @@ from neurosbi.contract import (
     Observation,
     Setting,
     SimulationBatch,
-    Simulator,
     SpikeTrains,
     Status,
     Stimulus,
@@ -38,15 +37,15 @@ from neurosbi_simulators.numerics.gaussian import lane_keys
 from neurosbi_simulators.population.features import BIN, count_features, measure_counts
 from neurosbi_simulators.population.network import PRESETS, PopulationNetwork
 from neurosbi_simulators.population.parameters import NetworkParameters
+from neurosbi_simulators.population.simulator import DURATIONS, PopulationSimulator
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST_STEPS = 16_000_000  # of one simulation; counts of one block stay within a few GB
 _DEFAULT = NetworkParameters(PRESETS["two-populations"])
 
 
-class MesoGif(Simulator):
+class MesoGif(PopulationSimulator):
     """Spike counts of 1 to 4 GIF populations; see the modules for the equations."""
 
     name = "mesogif"
@@ -58,6 +57,8 @@ class MesoGif(Simulator):
     )
     parameters = _DEFAULT.table
     fit_simulations = 50_000
+    most_steps = 16_000_000  # counts of one block stay within a few GB
+    most_steps_because = "whose counts fit into memory"
     feature_sets = {"default": count_features(_DEFAULT.network.names)}  # noqa: RUF012
     setting_table: ClassVar[tuple[Setting, ...]] = (
         Setting(
@@ -68,8 +69,7 @@ class MesoGif(Simulator):
         ),
         Setting("sizes", "neurons", None, "neurons of each population, like 500,100"),
         Setting("infer", "", "weights", "weights, full, or parameters by name, like w_EE,u_th_E"),
-        Setting("duration", "ms", 10_000.0, "length of what features are computed of"),
-        Setting("burn_in", "ms", 1000.0, "left out before it, so that the start is forgotten"),
+        *DURATIONS,
         Setting("dt", "ms", 1.0, "time step and width of the bins of counts"),
         Setting("history", "ms", None, "how long spikes are remembered singly; by default as needed"),
         Setting("precision", "", "single", "'single' or 'double' floating-point arithmetic"),
@@ -90,8 +90,8 @@ class MesoGif(Simulator):
         self.network = network
         parameters = NetworkParameters(network, infer if isinstance(infer, str) else tuple(infer))
         self.parameters = parameters.table
-        for name in ("duration", "burn_in", "dt", "history"):
-            self._check_number(name)
+        if self.settings["history"] is not None:
+            self.check_time("history")
         if abs(BIN / self.dt - round(BIN / self.dt)) > 1e-6:
             raise BadInputError(
                 f"{self.name}: the time step of {self.dt:g} ms does not divide the bins of "
@@ -106,27 +106,6 @@ class MesoGif(Simulator):
         real = np.float32 if self.settings["precision"] == "single" else np.float64
         self.populations = Populations(parameters, grid, real)
 
-    def _check_number(self, name: str) -> None:
-        value = self.settings[name]
-        if value is None and name == "history":
-            return
-        low = 0.0 if name == "burn_in" else np.nextafter(0, 1)
-        if not isinstance(value, (int, float)) or not low <= value < np.inf:
-            raise BadInputError(
-                f"{self.name}: {name} is {value!r}, but it must be a positive number of ms"
-            )
-
-    @property
-    def dt(self) -> float:
-        """Time step in ms."""
-        return float(self.settings["dt"])
-
-    @property
-    def stimulus(self) -> Stimulus:
-        """Spontaneous activity of the settings ``burn_in`` and ``duration``."""
-        burn_in = float(self.settings["burn_in"])
-        return Stimulus.spontaneous(total=burn_in + float(self.settings["duration"]), onset=burn_in)
-
     # -- simulation
 
     def simulate(
@@ -140,7 +119,7 @@ class MesoGif(Simulator):
     ) -> SimulationBatch:
         """Features and status; see `Simulator.simulate`. A run without a spike has no features."""
         theta = self.check_theta(theta)
-        steps, first = self._window(stimulus)
+        steps, first = self._steps(stimulus)
         x = np.full((len(theta), len(self.feature_set)), np.nan)
         status = np.zeros(len(theta), dtype=np.int8)
 
@@ -173,7 +152,7 @@ class MesoGif(Simulator):
         import xarray as xr
 
         theta = self.check_theta(theta)
-        steps, first = self._window(stimulus)
+        steps, first = self._steps(stimulus)
         sizes = np.array(self.network.size)
         n = steps // stride
         summed = np.empty((len(theta), n, self.network.n))
@@ -277,33 +256,10 @@ class MesoGif(Simulator):
 
     # -- how a call becomes blocks
 
-    def _window(self, stimulus: Stimulus | StimulusBatch | None) -> tuple[int, int]:
+    def _steps(self, stimulus: Stimulus | StimulusBatch | None) -> tuple[int, int]:
         """Steps of a simulation, and the first one that counts."""
-        if isinstance(stimulus, StimulusBatch):
-            if stimulus.family.parameters:
-                raise BadInputError(
-                    f"{self.name} simulates spontaneous activity of one duration and has no "
-                    f"{stimulus.family.parameters[0].name}"
-                )
-            stimulus = stimulus.family.stimulus(np.empty(0))
-        stimulus = stimulus or self.stimulus
-        if not stimulus.is_spontaneous or stimulus.temperature is not None:
-            raise BadInputError(
-                f"{self.name} simulates spontaneous activity at no particular temperature; give a "
-                "stimulus like Stimulus.spontaneous(total=11000, onset=1000)"
-            )
-        steps, first = round(stimulus.total / self.dt), round(stimulus.onset / self.dt)
-        if steps > MOST_STEPS:
-            raise BadInputError(
-                f"{self.name}: {stimulus.total:g} ms are {steps:,} time steps, more than the "
-                f"{MOST_STEPS:,} whose counts fit into memory; simulate less"
-            )
-        if (steps - first) * self.dt < 2 * BIN:
-            raise BadInputError(
-                f"{self.name}: {stimulus.total:g} ms leave less than {2 * BIN:g} ms after the "
-                f"burn-in of {stimulus.onset:g} ms; make it longer"
-            )
-        return steps, first
+        window = self.window(stimulus)
+        return round(window.total / self.dt), round(window.onset / self.dt)
 
     def _counts(
         self, theta: np.ndarray, steps: int, *, seed: int, start: int, noise: bool = True

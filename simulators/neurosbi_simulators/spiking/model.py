@@ -17,7 +17,6 @@ from neurosbi.contract import (
     Observation,
     Setting,
     SimulationBatch,
-    Simulator,
     SpikeTrains,
     Status,
     Stimulus,
@@ -29,6 +28,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.numerics.gaussian import lane_keys
 from neurosbi_simulators.population.features import BIN, count_features, measure_counts
+from neurosbi_simulators.population.simulator import DURATIONS, PopulationSimulator
 from neurosbi_simulators.population.trains import measure_trains, train_features
 from neurosbi_simulators.spiking.memory import simulations_at_once
 from neurosbi_simulators.spiking.network import SpikingNetwork, discretise
@@ -38,11 +38,9 @@ from neurosbi_simulators.spiking.run import Spikes, run
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST_STEPS = 1 << 30  # steps are numbered in 32 bits
 BACKENDS = ("numba", "brian2")
 COMMON_SETTINGS = (
-    Setting("duration", "ms", 10_000.0, "length of what features are computed of"),
-    Setting("burn_in", "ms", 1000.0, "left out before it, so that the start is forgotten"),
+    *DURATIONS,
     Setting("dt", "ms", 0.2, "time step of the integration"),
     Setting(
         "recorded",
@@ -55,10 +53,12 @@ COMMON_SETTINGS = (
 )
 
 
-class SpikingSimulator(Simulator):
+class SpikingSimulator(PopulationSimulator):
     """Shared machinery of the spiking networks; see the subclasses for the models."""
 
     setting_table: ClassVar[tuple[Setting, ...]] = COMMON_SETTINGS
+    most_steps = 1 << 30
+    most_steps_because = "that can be numbered in 32 bits"
     smallest_batch = 8
     fit_simulations = 20_000
     names: tuple[str, ...]
@@ -67,17 +67,6 @@ class SpikingSimulator(Simulator):
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         self.feature_sets = feature_sets(self.names)  # type: ignore[misc]
         super().__init__(features=features, **settings)
-        for name in ("duration", "burn_in", "dt"):
-            value = self.settings[name]
-            low = 0.0 if name == "burn_in" else np.nextafter(0, 1)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not low <= value < np.inf
-            ):
-                raise BadInputError(
-                    f"{self.name}: {name} is {value!r}, but it must be a positive number of ms"
-                )
         if self.settings["backend"] not in BACKENDS:
             raise BadInputError(
                 f"{self.name}: the backend is {' or '.join(BACKENDS)}, not "
@@ -101,17 +90,6 @@ class SpikingSimulator(Simulator):
             )
         return recorded
 
-    @property
-    def dt(self) -> float:
-        """Time step in ms."""
-        return float(self.settings["dt"])
-
-    @property
-    def stimulus(self) -> Stimulus:
-        """Spontaneous activity of the settings ``burn_in`` and ``duration``."""
-        burn_in = float(self.settings["burn_in"])
-        return Stimulus.spontaneous(total=burn_in + float(self.settings["duration"]), onset=burn_in)
-
     @abstractmethod
     def networks(self, theta: np.ndarray) -> list[SpikingNetwork]:
         """One network for each row of ``theta[sim, theta]``.
@@ -132,7 +110,7 @@ class SpikingSimulator(Simulator):
     ) -> SimulationBatch:
         """Features and status; see `Simulator.simulate`."""
         theta = self.check_theta(theta)
-        window = self._window(stimulus)
+        window = self.window(stimulus)
         x = np.full((len(theta), len(self.feature_set)), np.nan)
         status = np.zeros(len(theta), dtype=np.int8)
 
@@ -160,7 +138,7 @@ class SpikingSimulator(Simulator):
         """The spikes of the recorded neurons of each simulation, from time 0 on."""
         theta = self.check_theta(theta)
         found: dict[int, Spikes] = {}
-        window = self._window(stimulus)
+        window = self.window(stimulus)
         self._each(
             theta,
             found.__setitem__,
@@ -191,7 +169,7 @@ class SpikingSimulator(Simulator):
         """
         import xarray as xr
 
-        window = self._window(stimulus)
+        window = self.window(stimulus)
         found = self.spikes(theta, stimulus=stimulus, seed=seed, start=start, noise=noise)
         width = BIN * stride
         n = int(window.total / width + 1e-9)
@@ -267,32 +245,6 @@ class SpikingSimulator(Simulator):
         )
 
     # -- how a call becomes simulations
-
-    def _window(self, stimulus: Stimulus | StimulusBatch | None) -> Stimulus:
-        if isinstance(stimulus, StimulusBatch):
-            if stimulus.family.parameters:
-                raise BadInputError(
-                    f"{self.name} simulates spontaneous activity of one duration and has no "
-                    f"{stimulus.family.parameters[0].name}"
-                )
-            stimulus = stimulus.family.stimulus(np.empty(0))
-        stimulus = stimulus or self.stimulus
-        if not stimulus.is_spontaneous or stimulus.temperature is not None:
-            raise BadInputError(
-                f"{self.name} simulates spontaneous activity at no particular temperature; give a "
-                "stimulus like Stimulus.spontaneous(total=11000, onset=1000)"
-            )
-        if stimulus.total / self.dt > MOST_STEPS:
-            raise BadInputError(
-                f"{self.name}: {stimulus.total:g} ms are more than {MOST_STEPS:,} time steps of "
-                f"{self.dt:g} ms; simulate less"
-            )
-        if stimulus.duration < 2 * BIN:
-            raise BadInputError(
-                f"{self.name}: {stimulus.total:g} ms leave less than {2 * BIN:g} ms after the "
-                f"burn-in of {stimulus.onset:g} ms; make it longer"
-            )
-        return stimulus
 
     def _each(
         self,
