@@ -127,7 +127,7 @@ def loop_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]
         theta, x = tensors(data)
         n = len(theta)
         estimator = posterior_nn(model)(theta, x)
-        config = TrainingConfig(threads=1, epochs=max(20, 1_500_000 // n), **LOOP)
+        config = TrainingConfig(threads=1, epochs=150 if n <= 20_000 else 100, **LOOP)
         fit(estimator, (theta, x), config, seed=seed, device="cpu", progress=False)
         return lambda pairs: sbi_log_prob(estimator, pairs)
 

@@ -4,8 +4,8 @@
     z = (g(theta) - center) / scale,    r = residual of z given e
 
 where g maps the prior's box to R^n (see `neurosbi.priors`), e is the encoded condition (see
-`neurosbi.nets.context`) and the residual is that of a linear regression (see
-`neurosbi.nets.linear_trend`). Nothing can leak out of the prior. The K members are trained together,
+`neurosbi.nets.context`) and the residual is that of a regression (see
+`neurosbi.nets.trend`). Nothing can leak out of the prior. The K members are trained together,
 each by its own likelihood, and answer as their mixture: what one of them has not learned
 well is diluted, which mends over-confidence.
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from neurosbi.contract import Parameter
 from neurosbi.inference._sbi import ConditionalDensityEstimator
-from neurosbi.nets import LinearTrend, SplineFlow
+from neurosbi.nets import SplineFlow, Trend
 from neurosbi.priors import UnconstrainedMap
 
 
@@ -46,7 +46,7 @@ class FlowEstimator(ConditionalDensityEstimator):
         condition_shape: Sequence[int],
     ) -> None:
         super().__init__(flow, torch.Size([flow.dim]), torch.Size(condition_shape))
-        self.trend = LinearTrend(torch.Size(condition_shape).numel(), flow.dim)
+        self.trend = Trend(torch.Size(condition_shape).numel(), flow.dim)
         self.members = nn.ModuleList(embeddings)
         self.bijection = UnconstrainedMap(parameters)
         self.register_buffer("center", torch.zeros(flow.dim, dtype=torch.float64))
@@ -70,8 +70,8 @@ class FlowEstimator(ConditionalDensityEstimator):
 
         What training minimises: in training mode the mean over the members, else their mixture.
         """
-        r = self.trend.residual(z, condition)
-        each = self.net.log_prob(r, self.embedding(condition)) + self.trend.log_det  # type: ignore[operator]
+        r, log_det = self.trend.residual(z, condition)
+        each = self.net.log_prob(r, self.embedding(condition)) + log_det  # type: ignore[operator]
         return -(each.mean(0) if self.training else self._mixture(each))
 
     def log_prob(self, input: Tensor, condition: Tensor, **kwargs: object) -> Tensor:
@@ -89,9 +89,10 @@ class FlowEstimator(ConditionalDensityEstimator):
         theta = input.double()
         z = self.bijection(theta)
         flat = ((z - self.center) / self.scale).flatten(0, 1).float()
-        flat = self.trend.residual(flat, one_each)
-        density = self._mixture(self.net.log_prob(flat, context)).view(len(input), batch)  # type: ignore[operator]
-        jacobian = self.bijection.log_det(theta, z) - self.scale.log().sum() + self.trend.log_det
+        flat, log_det = self.trend.residual(flat, one_each)
+        density = self._mixture(self.net.log_prob(flat, context)) + log_det  # type: ignore[operator]
+        density = density.view(len(input), batch)
+        jacobian = self.bijection.log_det(theta, z) - self.scale.log().sum()
         total = torch.where(self.bijection.inside(input), density.double() + jacobian, -torch.inf)
         return total.to(input.dtype)
 

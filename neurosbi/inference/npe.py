@@ -161,7 +161,11 @@ def train_npe(
     else:
         source = EncodedRows(simulations, rows, encoder=encoder, **how)
     if isinstance(source, EncodedRows) and config.trend:  # others withhold inputs in training
-        estimator.trend.fit(*source.read(0, min(len(source), _TREND_ROWS)))
+        estimator.trend.fit(
+            *source.read(0, min(len(source), _TREND_ROWS)),
+            center=estimator.center,
+            spread=estimator.scale,
+        )
     result = fit(
         estimator,
         source,
@@ -191,6 +195,7 @@ def train_npe(
         "stimulus_family": simulations.family.to_dict(),
         "builder": config.builder(),
         "withheld": config.withheld,
+        "trend": estimator.trend.name,
         "training": config.training.to_dict(),
         "standardisation": _standardisation(sweep_encoder, simulations.features),
         "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
