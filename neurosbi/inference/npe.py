@@ -60,7 +60,7 @@ from neurosbi.nets import (
 )
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.seeds import derive_seed
-from neurosbi.training import TrainingConfig, TrainingResult, fit, held_out_rows
+from neurosbi.training import TrainingConfig, TrainingResult, fit, held_out_rows, thread_limit
 
 Encoder = FeatureEncoder | SetEncoder | TraceEncoder
 
@@ -160,12 +160,9 @@ def train_npe(
         source = EncodedTraces(simulations, rows, encoder=encoder, inputs=config.inputs, **how)
     else:
         source = EncodedRows(simulations, rows, encoder=encoder, **how)
-    if isinstance(source, EncodedRows) and config.trend:  # others withhold inputs in training
-        estimator.trend.fit(
-            *source.read(0, min(len(source), _TREND_ROWS)),
-            center=estimator.center,
-            spread=estimator.scale,
-        )
+    if isinstance(source, EncodedRows) and config.trend:  # what others read has no fixed columns
+        held_out = held_out_rows(len(rows), config.training, seed=how["seed"])
+        _fit_trend(estimator, source, ~held_out, threads=config.training.threads)
     result = fit(
         estimator,
         source,
@@ -251,6 +248,16 @@ def _embedding(builder: Mapping[str, Any], encoder: Encoder) -> nn.Module:
             **size,
         )
     return ContextEmbedding(encoder.width, context, **size)
+
+
+def _fit_trend(
+    estimator: FlowEstimator, source: EncodedRows, learned_from: np.ndarray, *, threads: int | None
+) -> None:
+    n = min(len(source), _TREND_ROWS)
+    z, encoded = source.read(0, n)
+    rows = torch.as_tensor(learned_from[:n])
+    with thread_limit(threads):
+        estimator.trend.fit(z[rows], encoded[rows], center=estimator.center, spread=estimator.scale)
 
 
 def _for_family(sweep: FeatureEncoder, family: StimulusFamily) -> FeatureEncoder | SetEncoder:

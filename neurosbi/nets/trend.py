@@ -10,7 +10,7 @@ noise, and the corners of a box are hard for any flow.
 Where the parameters depend on the data in a clearly nonlinear way the regression is only one more
 thing to undo, and costs accuracy. So the better of the two is used only if it is enough: if the
 same regression on the columns and their squares predicts held-out rows better by ``ENOUGH`` nats
-or more, there is no trend.
+or more, there is no trend. Nor is there where the prior alone predicts them as well.
 """
 
 __all__ = ["Trend"]
@@ -41,11 +41,15 @@ class Trend(nn.Module):
         self.linear = LinearTrend(columns, dim)
         self.truncated = TruncatedTrend(columns, dim)
         self.register_buffer("kind", torch.tensor(_NONE))
+        self._kind = (
+            _NONE  # the same beside the buffer: to ask a GPU for it would hold up every step
+        )
+        self.register_load_state_dict_post_hook(_read_kind)
 
     @property
     def name(self) -> str:
         """ "none", "linear" or "truncated"."""
-        return ("none", "linear", "truncated")[int(self.kind)]
+        return ("none", "linear", "truncated")[self._kind]
 
     @torch.no_grad()
     def fit(self, z: Tensor, encoded: Tensor, *, center: Tensor, spread: Tensor) -> None:
@@ -69,11 +73,14 @@ class Trend(nn.Module):
         kinds = {_LINEAR: linear, _TRUNCATED: truncated}
         scores = {kind: _score(fit, z, e) for kind, fit in kinds.items()}
         best = max(scores, key=lambda kind: scores[kind])
+        if scores[best] <= _score(lambda *_: LinearTrend(e.shape[1], dim).double(), z, e):
+            return  # the prior
         if _score(kinds[best], z, bent) - scores[best] >= ENOUGH:
             return
-        self.kind.fill_(best)
         chosen = self.linear if best == _LINEAR else self.truncated
         chosen.load_state_dict(kinds[best](z, e).state_dict())
+        self.kind.fill_(best)
+        self._kind = best
 
     def residual(self, z: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """``r[..., theta]`` of ``z``, and log |dr / dz| [...]."""
@@ -87,8 +94,12 @@ class Trend(nn.Module):
 
     @property
     def _used(self) -> Fitted | None:
-        kind = int(self.kind)
-        return None if kind == _NONE else self.linear if kind == _LINEAR else self.truncated
+        return {_NONE: None, _LINEAR: self.linear, _TRUNCATED: self.truncated}[self._kind]
+
+
+def _read_kind(trend: nn.Module, _: object) -> None:
+    if isinstance(trend, Trend):
+        trend._kind = int(trend.kind)
 
 
 def _score(fit: Callable[[Tensor, Tensor], Fitted], z: Tensor, e: Tensor) -> float:

@@ -99,7 +99,7 @@ def test_stimuli_that_are_none(text, words):
         parse_stimulus(text, PassiveMembrane())
 
 
-@pytest.mark.parametrize(("verb", "words"), [("fit", "300000"), ("train", "few]")])
+@pytest.mark.parametrize(("verb", "words"), [("fit", "100000"), ("train", "few]")])
 def test_help_shows_the_defaults_it_names(verb, words, capsys):
     from neurosbi.cli import main
 

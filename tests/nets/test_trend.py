@@ -90,6 +90,22 @@ def test_densities_are_those_of_scipy():
     np.testing.assert_allclose(trend.log_prob(z, e), expected.sum(1), atol=1e-6)
 
 
+@pytest.mark.parametrize("raw", [-12.0, -8.0, 8.0, 20.0])
+@pytest.mark.parametrize("sd", [0.05, 1.0, 20.0])
+def test_the_walls_themselves_are_exact(raw, sd):
+    """A wide cut-off normal is the prior: r is then z, however near to a wall."""
+    trend = TruncatedTrend(1, 1)
+    trend.scale.fill_(sd)
+    trend.bias.fill_(0.5)
+    z, e = torch.tensor([[raw]]).double().requires_grad_(), torch.zeros(1, 1).double()
+    r, log_det = trend.residual(z, e)
+    if sd == 20:
+        assert r.item() == pytest.approx(raw, rel=1e-3)
+        assert log_det.item() == pytest.approx(0, abs=0.05)
+    slope = torch.autograd.grad(r.sum(), z)[0]
+    assert slope.log().item() == pytest.approx(log_det.item(), rel=1e-6, abs=1e-6)
+
+
 def test_rows_far_from_the_regression_stay_finite():
     z, e = boxed_rows(2_000)
     trend = fitted(z, e)
@@ -99,6 +115,13 @@ def test_rows_far_from_the_regression_stay_finite():
         assert torch.isfinite(r).all()
         assert torch.isfinite(log_det).all()
     assert torch.isfinite(trend.restore(3 * torch.randn(50, 2).double(), far)).all()
+
+
+@pytest.mark.parametrize("n", [100, 300, 1_000])
+def test_data_that_say_nothing_are_not_regressed_on(n):
+    rng = np.random.default_rng(n)
+    z, e = (torch.as_tensor(rng.standard_normal((n, k))) for k in (2, 30))
+    assert fitted(z, e).name == "none"
 
 
 def test_a_bent_problem_is_left_as_it_is():
