@@ -127,11 +127,14 @@ def fit(
         ),
     ] = False,
     chains: Annotated[
-        int | None, typer.Option(help="Markov chains of the method mcmc. \\[default: 32]")
+        int | None,
+        typer.Option(min=2, help="Markov chains of the method mcmc. \\[default: 32]"),
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Seconds after which the chains end where they are. \\[default: 3600]"),
+        typer.Option(
+            min=1, help="Seconds after which the chains end where they are. \\[default: 3600]"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     existing: Annotated[
@@ -201,10 +204,15 @@ def fit(
         model: str | Simulator = simulator
         if restrict:
             from neurosbi.registry import simulator as build
+            from neurosbi.steps.fit_likelihood import MCMC
             from neurosbi.steps.restrict import restrict as restricted
 
             if network is not None:
                 raise BadInputError("a trained network brings its own prior; leave --restrict out")
+            if method == MCMC:
+                raise BadInputError(
+                    f"method {MCMC} needs no simulations to be saved; leave --restrict out"
+                )
             model = restricted(
                 build(simulator, features=features, **(chosen or {})),
                 seed=seed,

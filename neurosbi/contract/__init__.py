@@ -35,6 +35,7 @@ from neurosbi.contract.tables import (
     positions,
     prior_bounds,
     sample_box,
+    stretch,
 )
 from neurosbi.contract.trace_bins import BinSection, TraceBins
 
@@ -73,4 +74,5 @@ __all__ = [
     "positions",
     "prior_bounds",
     "sample_box",
+    "stretch",
 ]

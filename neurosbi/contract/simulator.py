@@ -327,7 +327,7 @@ class Simulator(ABC):
         """log p(data | theta) [sim] of ``theta[sim, theta]``, for models that have one.
 
         A fit then weighs its posterior draws by importance (see `neurosbi.inference.importance`).
-        Raises `BadInputError` for a simulator without a likelihood.
+        ``threads`` (None: all cores) never changes the result. Raises `BadInputError` for a simulator without a likelihood.
         """
         raise BadInputError(
             f"simulator {self.name} has no likelihood that can be computed; infer its parameters "
@@ -344,14 +344,16 @@ class Simulator(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """log p(data | theta) [sim] and its derivatives by the parameters [sim, theta].
 
-        For optimisers, and samplers that use it. Raises `BadInputError` where there is none.
+        For optimisers, and samplers that use it; ``threads`` as for the likelihood. Raises `BadInputError` where there is none.
         """
         raise BadInputError(
             f"the likelihood of simulator {self.name} has no gradient that can be computed; infer "
             "its parameters from simulations (neurosbi fit)"
         )
 
-    def likelihood_problems(self, theta: np.ndarray, data: Observation) -> tuple[str, ...]:
+    def likelihood_problems(
+        self, theta: np.ndarray, data: Observation, *, threads: int | None = None
+    ) -> tuple[str, ...]:
         """What speaks against the likelihood at ``theta[sim, theta]``, in words; () by default.
 
         For models whose likelihood has to be approximated where they could not make the data.

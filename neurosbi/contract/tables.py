@@ -8,6 +8,7 @@ __all__ = [
     "positions",
     "prior_bounds",
     "sample_box",
+    "stretch",
 ]
 
 from collections.abc import Sequence
@@ -91,32 +92,39 @@ def sample_box(
     parameters: Sequence[Parameter], n: int, *, seed: int, purpose: str = "prior", start: int = 0
 ) -> np.ndarray:
     """Draws ``start .. start+n`` from the uniform (or log-uniform) box, float64 [sim, theta]."""
-    low, high = prior_bounds(parameters)
-    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
-    low_t, high_t = low.copy(), high.copy()
-    low_t[log], high_t[log] = np.log(low[log]), np.log(high[log])
-    values = low_t + (high_t - low_t) * uniform_rows(
-        n, len(parameters), seed=seed, purpose=purpose, start=start
-    )
+    share = uniform_rows(n, len(parameters), seed=seed, purpose=purpose, start=start)
+    low, high, log = _ends(parameters)
+    values = low + (high - low) * share
     values[:, log] = np.exp(values[:, log])
-    return np.clip(values, low, high)
+    return np.clip(values, *prior_bounds(parameters))
 
 
 def positions(parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
     """``theta[..., theta]`` in its ranges, from -1 to 1; of the logarithm where that is uniform."""
-    low, high = prior_bounds(parameters)
-    log = np.array([p.scale == "log" for p in parameters], dtype=bool)
+    low, high, log = _ends(parameters)
     values = np.array(theta, dtype=np.float64)
-    low[log], high[log] = np.log(low[log]), np.log(high[log])
     values[..., log] = np.log(np.maximum(values[..., log], 1e-300))
     return 2.0 * (values - low) / (high - low) - 1.0
 
 
 def at_positions(parameters: Sequence[Parameter], position: np.ndarray) -> np.ndarray:
     """The parameters [..., theta] at these `positions`."""
+    low, high, log = _ends(parameters)
+    values = low + (high - low) * 0.5 * (np.asarray(position, dtype=np.float64) + 1.0)
+    values[..., log] = np.exp(values[..., log])
+    inside = np.clip(values, *prior_bounds(parameters))
+    return np.where(np.abs(position) <= 1, inside, values)  # a bound is met to the last digit
+
+
+def stretch(parameters: Sequence[Parameter], theta: np.ndarray) -> np.ndarray:
+    """d theta / d share [..., theta], where the share of the range runs from 0 to 1."""
+    low, high, log = _ends(parameters)
+    return (high - low) * np.where(log, theta, 1.0)
+
+
+def _ends(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bounds between which the prior is flat [theta] each, and which are those of logarithms."""
     low, high = prior_bounds(parameters)
     log = np.array([p.scale == "log" for p in parameters], dtype=bool)
-    share = 0.5 * (np.asarray(position, dtype=np.float64) + 1.0)
-    values = low + (high - low) * share
-    values[..., log] = low[log] * (high[log] / low[log]) ** share[..., log]
-    return values
+    low[log], high[log] = np.log(low[log]), np.log(high[log])
+    return low, high, log

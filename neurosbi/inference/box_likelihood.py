@@ -14,7 +14,7 @@ __all__ = ["BoxLikelihood"]
 
 import numpy as np
 
-from neurosbi.contract import at_positions, prior_bounds
+from neurosbi.contract import at_positions, stretch
 from neurosbi.inference.likelihood_potential import LikelihoodPotential
 
 PRIOR_VARIANCE = 1 / 3  # of a position
@@ -44,20 +44,20 @@ class BoxLikelihood:
     def gradient(self, p: np.ndarray) -> np.ndarray:
         """Derivatives of the log density by the positions [point, theta], inside the box."""
         theta = self.theta(p)
-        low, high = prior_bounds(self.parameters)
-        log = np.array([q.scale == "log" for q in self.parameters], dtype=bool)
-        width = np.broadcast_to(high - low, theta.shape).copy()
-        width[:, log] = theta[:, log] * np.log(high[log] / low[log])
-        return 0.5 * width * self.potential.log_likelihood_gradient(theta)[1]
+        slope = self.potential.log_likelihood_gradient(theta)[1]
+        return 0.5 * stretch(self.parameters, theta) * slope
 
     def covariance_at(self, p: np.ndarray) -> np.ndarray:
         """Inverse curvature at ``p[theta]``, from differences of gradients.
 
-        Directions in which the density does not fall count as wide as the prior.
+        Directions in which the density does not fall count as wide as the prior, and so do all
+        where a gradient is undefined.
         """
         p = np.clip(p, _NEAREST - 1, 1 - _NEAREST)
         step = _DIFFERENCE * np.eye(len(p))
         gradient = self.gradient(np.concatenate([p + step, p - step]))
         curvature = (gradient[len(p) :] - gradient[: len(p)]) / (2 * _DIFFERENCE)
+        if not np.isfinite(curvature).all():
+            return PRIOR_VARIANCE * np.eye(len(p))
         values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
         return (vectors / np.maximum(values, 1 / PRIOR_VARIANCE)) @ vectors.T

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurosbi.contract import Observation, Simulator
+from neurosbi.contract import Observation, Simulator, stretch
 from neurosbi.errors import BadInputError
 from neurosbi.priors import UnconstrainedMap
 
@@ -27,23 +27,31 @@ class _LogLikelihood(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, theta: Tensor, simulator: Simulator, data: Sequence[Observation]
+        ctx: Any,
+        theta: Tensor,
+        simulator: Simulator,
+        data: Sequence[Observation],
+        threads: int | None,
     ) -> Tensor:
         rows = theta.detach().cpu().double().reshape(-1, theta.shape[-1]).numpy()
-        value, gradient = _summed(simulator, rows, data)
+        value, gradient = _summed(simulator, rows, data, threads)
         ctx.save_for_backward(
             torch.as_tensor(gradient).reshape(theta.shape).to(theta.dtype).to(theta.device)
         )
         return torch.as_tensor(value).reshape(theta.shape[:-1]).to(theta.dtype).to(theta.device)
 
     @staticmethod
-    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return outward[0][..., None] * gradient, None, None
+        return outward[0][..., None] * gradient, None, None, None
 
 
 def differentiable_log_likelihood(
-    theta: Tensor, simulator: Simulator, data: Observation | Sequence[Observation]
+    theta: Tensor,
+    simulator: Simulator,
+    data: Observation | Sequence[Observation],
+    *,
+    threads: int | None = None,
 ) -> Tensor:
     """log p(data | theta) [...] of ``theta[..., theta]``, which torch can differentiate.
 
@@ -51,7 +59,7 @@ def differentiable_log_likelihood(
     without a gradient.
     """
     observations = [data] if isinstance(data, Observation) else list(data)
-    return _LogLikelihood.apply(theta, simulator, observations)  # type: ignore[return-value]
+    return _LogLikelihood.apply(theta, simulator, observations, threads)  # type: ignore[return-value]
 
 
 class LikelihoodPotential:
@@ -95,7 +103,10 @@ class LikelihoodPotential:
     def __call__(self, z: Tensor) -> Tensor:
         """Log density [...] of ``z[..., theta]`` up to a constant, with its gradient for torch."""
         theta = self.map.inverse(z)
-        log_likelihood = differentiable_log_likelihood(theta, self.simulator, self.data)
+        self.evaluations += theta[..., 0].numel()
+        log_likelihood = differentiable_log_likelihood(
+            theta, self.simulator, self.data, threads=self.threads
+        )
         return log_likelihood - 0.5 * z.double().square().sum(-1)
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
@@ -120,22 +131,17 @@ class LikelihoodPotential:
         point = torch.as_tensor(z)
         theta = self.map.inverse(point)
         value, slope = self.log_likelihood_gradient(theta.numpy())
-        return (
-            value - 0.5 * np.sum(z**2, axis=-1),
-            slope * self._stretch(theta, point) - z,
-        )
-
-    def _stretch(self, theta: Tensor, z: Tensor) -> np.ndarray:
-        """d theta / dz, elementwise."""
-        width = torch.where(self.map.log, (self.map.high / self.map.low).log() * theta, self.map.high - self.map.low)  # fmt: skip
-        return (width * torch.exp(-0.5 * z.square()) / np.sqrt(2 * np.pi)).numpy()
+        # d theta / d z = d theta / d share * d share / d z, elementwise
+        share_by_z = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        inner = slope * stretch(self.simulator.parameters, theta.numpy()) * share_by_z
+        return value - 0.5 * np.sum(z**2, axis=-1), inner - z
 
 
 def _summed(
     simulator: Simulator,
     theta: np.ndarray,
     data: Sequence[Observation],
-    threads: int | None = None,
+    threads: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     value, gradient = np.zeros(len(theta)), np.zeros(theta.shape)
     for observation in data:

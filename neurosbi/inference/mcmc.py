@@ -39,6 +39,7 @@ _MOST = 10  # times the draws asked for, before chains that disagree are given u
 _SPREAD = 2.0  # standard deviations of the starts around the best optimum
 _TRIES = 20  # to start at such a distance, inside the prior
 _FEWEST_DRAWS = 10
+_REMEDY = "ask for more draws (--samples) or chains (--chains), or infer fewer parameters"
 _LOOKED_AT = 16  # draws at which the simulator is asked about its likelihood
 
 
@@ -71,20 +72,21 @@ class McmcDraws:
     def problems(self) -> tuple[str, ...]:
         """Why the draws should not be relied upon, in words; () where nothing speaks against them."""
         found = list(self.likelihood_problems)
+        remedy = f"; {_REMEDY}" if self.finished else ""
         worst = int(np.argmax(np.nan_to_num(self.r_hat, nan=np.inf)))
         if not self.r_hat[worst] <= HIGHEST_RHAT:
             found.append(
-                f"the chains disagree on {self.parameters[worst]} (R-hat {self.r_hat[worst]:.3f}); "
-                "draw more"
+                f"the chains disagree on {self.parameters[worst]} (R-hat {self.r_hat[worst]:.3f})"
+                f"{remedy}"
             )
         fewest = int(np.argmin(np.nan_to_num(self.effective, nan=-np.inf)))
         if not self.effective[fewest] >= FEWEST_EFFECTIVE:
             found.append(
-                f"{self.parameters[fewest]} has only {self.effective[fewest]:.0f} effective draws; "
-                f"draw more (at least {FEWEST_EFFECTIVE} are needed)"
+                f"{self.parameters[fewest]} has only {self.effective[fewest]:.0f} effective draws, "
+                f"of at least {FEWEST_EFFECTIVE} that are needed{remedy}"
             )
         if not self.finished:
-            found.append("the time limit cut the chains short")
+            found.append("the time limit cut the chains short; give them longer (--time-limit)")
         return tuple(found)
 
     def to_arviz(self) -> "xr.DataTree":
@@ -126,11 +128,15 @@ def sample_posterior(
     simulator without a gradient or for too few chains or draws, `FitError` where the time did not
     suffice for any draws.
     """
-    if chains < 2 or draws < _FEWEST_DRAWS or tune < 0:
+    if chains < 2 or draws < _FEWEST_DRAWS:
         raise BadInputError(
             f"sampling needs at least 2 chains of {_FEWEST_DRAWS} draws, got {chains} chains of "
             f"{draws} draws"
         )
+    if tune < 0:
+        raise BadInputError(f"chains cannot be tuned for {tune} draws; give 0 or more")
+    if not time_limit > 0:
+        raise BadInputError(f"a time limit of {time_limit} s leaves no time to sample; give more")
     began = time.monotonic()
     potential = LikelihoodPotential(simulator, observation, threads=threads)
     optimum = find_map(
@@ -158,10 +164,8 @@ def sample_posterior(
             r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
         ):
             break
-        name = simulator.parameters[int(np.argmax(r_hat))].name
-        with progress_bar(
-            f"Sampling on: {name} has R-hat {r_hat.max():.3f}", draws, show=progress
-        ) as bar:
+        why = f"R-hat {r_hat.max():.3f}, {effective.min():.0f} effective draws"
+        with progress_bar(f"Sampling on ({why})", draws, show=progress) as bar:
             moving.draw(draws, advance=bar)
         theta, r_hat, effective = _diagnosed(moving, box)
     n = theta.shape[1]
@@ -179,7 +183,7 @@ def sample_posterior(
         evaluations=potential.evaluations,
         optimum=optimum,
         finished=not moving.out_of_time,
-        likelihood_problems=_problems_at(simulator, theta, potential.data),
+        likelihood_problems=_problems_at(simulator, theta, potential.data, threads),
     )
 
 
@@ -195,19 +199,21 @@ def _diagnosed(
 
 
 def _problems_at(
-    simulator: Simulator, theta: np.ndarray, data: Sequence[Observation]
+    simulator: Simulator, theta: np.ndarray, data: Sequence[Observation], threads: int | None
 ) -> tuple[str, ...]:
     """What the simulator says of its likelihood at draws spread over all chains."""
     flat = theta.reshape(-1, theta.shape[-1])
     some = flat[np.linspace(0, len(flat) - 1, _LOOKED_AT).astype(int)]
-    found = [problem for o in data for problem in simulator.likelihood_problems(some, o)]
+    found = [
+        problem for o in data for problem in simulator.likelihood_problems(some, o, threads=threads)
+    ]
     return tuple(dict.fromkeys(found))
 
 
 def _starting_points(
     box: BoxLikelihood, optimum: MapEstimate, covariance: np.ndarray, chains: int, seed: int
 ) -> np.ndarray:
-    """One position per chain [chain, theta], with finite densities."""
+    """One position per chain [chain, theta], at finite densities if any near the optima are."""
     rng = np.random.Generator(np.random.Philox(key=derive_seed(seed, "chains")))
     alike = optimum.log_density > optimum.log_density[0] - 5 - optimum.theta.shape[1]
     centres = positions(box.parameters, optimum.theta[alike])[np.arange(chains) % alike.sum()]

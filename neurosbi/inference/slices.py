@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from neurosbi.errors import FitError
 from neurosbi.seeds import derive_seed
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
 CHAINS, DRAWS, TUNE = 32, 100, 30  # enough where the target is round; 32 fill vector lanes
 _BRACKET = 2.5  # standard deviations
+_WIDEST = 50.0  # standard deviations that a bracket grows to: more, and the coordinates are wrong
 _TOGETHER = 10  # draws after which the chains wait for one another
 _SHRINKAGE = 5.0  # draws that the old covariance counts for
 _FEWEST_TO_ESTIMATE = 5  # draws per parameter from which a covariance is estimated
@@ -34,7 +36,8 @@ class SliceChains:
     """Chains that start at ``points[chain, dim]``, where the target is finite, and all they drew.
 
     ``target(points[chain, dim])`` is the log density [chain]; ``covariance`` is a first estimate of
-    the target's. Once ``over`` is true the chains move no more and `out_of_time` is set.
+    the target's. Once ``over`` is true the chains move no more and `out_of_time` is set. Raises
+    `FitError` for a start at which the target is not finite, from which no bracket would ever end.
     """
 
     def __init__(
@@ -48,7 +51,11 @@ class SliceChains:
     ) -> None:
         self.out_of_time = False
         self._target, self._over = target, over
-        self._rng = np.random.RandomState(derive_seed(seed, "slice sampling") % 2**32)
+        self._rng = np.random.RandomState(
+            np.random.Philox(key=derive_seed(seed, "slice sampling"))  # type: ignore[arg-type]
+        )
+        if not np.isfinite(points).all() or not np.isfinite(target(points)).all():
+            raise FitError("a Markov chain cannot start where the density is zero or undefined")
         self._at, self._covariance = points, covariance
         self._centre, self._factor = points.mean(axis=0), np.linalg.cholesky(covariance)
         n, dim = points.shape
@@ -112,6 +119,7 @@ class SliceChains:
             tuning=0,
             verbose=False,
             init_width=_BRACKET,
+            max_width=_WIDEST,
         )
         # or it would draw from NumPy's global state, the module that its annotation names
         sampler.rng = self._rng  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,6 +1,6 @@
 """Results that are there already: refuse, take, or replace them."""
 
-__all__ = ["Existing", "existing_result", "finished"]
+__all__ = ["Existing", "claim_folder", "existing_result"]
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +18,8 @@ Existing = Literal["error", "resume", "skip", "overwrite"]
 _NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
 
 
-def finished(folder: Path, plan: Plan, existing: Existing, *, show: bool) -> Result | None:
-    """`existing_result`, said on stderr; where there is none, the folder can be written to."""
+def claim_folder(folder: Path, plan: Plan, existing: Existing, *, show: bool) -> Result | None:
+    """`existing_result`, said on stderr; where there is none, make sure the folder can be written."""
     done = existing_result(folder, plan, existing)
     if done is None:
         check_writable(folder)

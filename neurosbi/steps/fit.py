@@ -17,7 +17,7 @@ import numpy as np
 from neurosbi.contract import Recorded, Simulator
 from neurosbi.errors import BadInputError
 from neurosbi.steps.announce import announce
-from neurosbi.steps.existing import Existing, finished
+from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
 from neurosbi.steps.fit_network import cached, new_network
 from neurosbi.steps.infer import PREDICTIVE, infer
@@ -168,7 +168,7 @@ def fit(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
     )
     folder = Path(output) if output is not None else plan.folder
-    done = finished(folder, plan, existing, show=progress)
+    done = claim_folder(folder, plan, existing, show=progress)
     if done is not None:
         return done
     net = given_network

@@ -21,7 +21,7 @@ from neurosbi.inference.slices import CHAINS, DRAWS, TUNE
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.announce import announce
-from neurosbi.steps.existing import Existing, finished
+from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.infer import PREDICTIVE, TRACES, recording_facts, trace_stride
 from neurosbi.steps.plan import Plan, plan_fit
 from neurosbi.steps.prior_check import prior_check
@@ -41,6 +41,19 @@ class McmcOptions:
     chains: int = CHAINS
     tune: int = TUNE
     time_limit: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("chains", 2), ("tune", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise BadInputError(
+                    f"option {name} of method {MCMC} is a number of at least {least}, got {value!r}"
+                )
+        if not isinstance(self.time_limit, (int, float)) or not self.time_limit > 0:
+            raise BadInputError(
+                f"option time_limit of method {MCMC} is a positive number of seconds, got "
+                f"{self.time_limit!r}"
+            )
 
 
 def mcmc_options(**options: Any) -> McmcOptions:
@@ -79,10 +92,14 @@ def fit_by_likelihood(
             f"simulator {plan.simulator.name} has no likelihood with a gradient; fit it by "
             "simulations (--method npe)"
         )
+    if plan.simulator.prior_region is not None:
+        raise BadInputError(
+            f"method {MCMC} needs no simulations to be saved; fit the simulator with its whole prior"
+        )
     numbers = {"options": dict(options), "samples": samples, "sampling_seed": seed}
     plan = replace(plan, config={**plan.config, **numbers})
     folder = Path(output) if output is not None else plan.folder
-    done = finished(folder, plan, existing, show=progress)
+    done = claim_folder(folder, plan, existing, show=progress)
     if done is not None:
         return done
     announce(plan, show=progress)
@@ -131,7 +148,8 @@ def _sampled(
     theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))
     likelihood = chains.log_likelihood.T.ravel()
     n_draws = len(theta) // options.chains
-    kept = np.linspace(0, n_draws, -(-samples // options.chains), endpoint=False).astype(int)
+    wanted = min(n_draws, -(-samples // options.chains))  # fewer where the time was too short
+    kept = np.linspace(0, n_draws, wanted, endpoint=False).astype(int)
     rows = (kept[:, None] * options.chains + np.arange(options.chains)).ravel()[:samples]
     theta, likelihood = theta[rows], likelihood[rows]
     log_prior = BoxPrior(simulator.parameters, dtype=torch.float64).log_prob(torch.as_tensor(theta))

@@ -58,7 +58,9 @@ def infer(
     importance = None
     if simulator.has_likelihood:
         with timer("likelihoods"):
-            importance = weigh_draws(plan, posterior, samples=samples, seed=seed, progress=show)
+            importance = weigh_draws(
+                plan, posterior, samples=samples, seed=seed, threads=threads, progress=show
+            )
     with timer("predictive checks"):
         check = predictive_check(
             simulator,

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def weigh_draws(
-    plan: Plan, posterior: "Posterior", *, samples: int, seed: int, progress: bool
+    plan: Plan,
+    posterior: "Posterior",
+    *,
+    samples: int,
+    seed: int,
+    threads: int | None,
+    progress: bool,
 ) -> ImportanceSamples:
     """The ``samples`` posterior draws of the fit with their weights.
 
@@ -23,7 +29,7 @@ def weigh_draws(
     """
 
     def log_likelihood(theta: np.ndarray) -> np.ndarray:
-        each = [plan.simulator.log_likelihood(theta, o) for o in plan.observations]
+        each = [plan.simulator.log_likelihood(theta, o, threads=threads) for o in plan.observations]
         return np.sum(each, axis=0)
 
     return importance_sample(

@@ -99,7 +99,9 @@ def test_stimuli_that_are_none(text, words):
         parse_stimulus(text, PassiveMembrane())
 
 
-@pytest.mark.parametrize(("verb", "words"), [("fit", "100000"), ("train", "few]")])
+@pytest.mark.parametrize(
+    ("verb", "words"), [("fit", "100000"), ("fit", "32]"), ("fit", "3600]"), ("train", "few]")]
+)
 def test_help_shows_the_defaults_it_names(verb, words, capsys):
     from neurosbi.cli import main
 

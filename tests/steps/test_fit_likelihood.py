@@ -6,6 +6,7 @@ from toys import LinearGaussian
 
 import neurosbi as nb
 from neurosbi.errors import BadInputError
+from neurosbi.inference.restriction import find_region
 
 X_O = np.array([0.9, -1.2, 0.6, 0.4])
 
@@ -77,7 +78,10 @@ def test_the_result_keeps_how_the_chains_went(table, tmp_path):
         ({"simulations": 100}, "leave --simulations out"),
         ({"inputs": "trace"}, "leave --inputs out"),
         ({"epochs": 3}, "has no option 'epochs'; it has chains, tune, time_limit"),
-        ({"chains": 1}, "at least 2 chains"),
+        ({"chains": 1}, "option chains of method mcmc is a number of at least 2, got 1"),
+        ({"chains": "four"}, "got 'four'"),
+        ({"tune": -1}, "option tune of method mcmc"),
+        ({"time_limit": float("nan")}, "positive number of seconds, got nan"),
         ({"simulator": LinearGaussian()}, "no likelihood with a gradient"),
     ],
 )
@@ -86,3 +90,25 @@ def test_what_it_cannot_do(table, tmp_path, options, words):
     with pytest.raises(BadInputError, match=words):
         nb.fit(table, method="mcmc", output=tmp_path / "r", progress=False, **options)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_restricted_prior_is_refused(table, tmp_path):
+    model = Measured()
+    theta = model.sample_prior(600, seed=0)
+    region = find_region(model.parameters, theta, theta[:, :1] > 0, seed=0)
+    with pytest.raises(BadInputError, match="whole prior"):
+        nb.fit(
+            table, simulator=model.restricted(region), method="mcmc", output=tmp_path / "r",
+            progress=False,
+        )  # fmt: skip
+
+
+def test_draws_are_not_repeated_when_the_time_was_short(table, tmp_path):
+    result = nb.fit(
+        table, simulator=Measured(), method="mcmc", samples=1_000_000, output=tmp_path / "r",
+        progress=False, chains=4, tune=10, time_limit=5.0,
+    )  # fmt: skip
+    drawn = result.stored.theta
+    assert 40 <= len(drawn) < 1_000_000
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+    assert any("time limit cut the chains short" in r for r in result.verdict.reasons)

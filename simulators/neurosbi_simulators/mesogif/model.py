@@ -237,9 +237,11 @@ class MesoGif(PopulationSimulator):
         theta = self.check_theta(theta)
         return CountLikelihood.of(self.populations, data).evaluate(theta, threads=threads)
 
-    def likelihood_problems(self, theta: np.ndarray, data: Observation) -> tuple[str, ...]:
+    def likelihood_problems(
+        self, theta: np.ndarray, data: Observation, *, threads: int | None = None
+    ) -> tuple[str, ...]:
         """Populations with bins that the model cannot produce; see `Simulator`."""
-        shares = self.likelihoods(theta, data).clipped.mean(axis=0)
+        shares = self.likelihoods(theta, data, threads=threads).clipped.mean(axis=0)
         return tuple(
             f"{100 * share:.2g} % of the counts of {name} are impossible for the model (more spikes "
             "than neurons that are not refractory), and the likelihood is approximate there"

@@ -20,8 +20,9 @@ class PopulationSimulator(Simulator):
     """A model with the settings ``duration``, ``burn_in`` and ``dt``, in ms."""
 
     most_steps: ClassVar[int]
-    """Time steps that one simulation may have, and why not more."""
+    """Time steps that one simulation may have."""
     most_steps_because: ClassVar[str]
+    """Why not more, in words that complete an error."""
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)
@@ -35,6 +36,7 @@ class PopulationSimulator(Simulator):
         if not number or not (0 < value < np.inf or (zero and value == 0)):
             raise BadInputError(
                 f"{self.name}: {name} is {value!r}, but it must be a positive number of ms"
+                f"{', or 0' if zero else ''}"
             )
 
     @property
