@@ -34,6 +34,7 @@ TABLES, TRACES, END = "parameters and features", "traces", "<!-- end -->"
 SHOWN = 4  # parameter sets in a figure
 TRIED = 32  # prior draws that the liveliest are chosen from, fewer where they take long
 PART = 1000.0  # ms of population activity that are shown
+SMOOTH = 10.0  # ms that rates are averaged over
 
 
 def families() -> dict[str, list[type[Simulator]]]:
@@ -138,13 +139,11 @@ def _draw(axes: Axes, traces: "xr.Dataset", i: int) -> None:
     if "spike_time" in traces:
         _draw_spikes(axes, traces, i)
         return
-    name = "v" if "v" in traces else "rate"
-    lines = traces[name].isel(sim=i).transpose("time", ...)
+    if "rate" in traces:
+        _draw_rates(axes, traces, i)
+        return
+    lines = traces["v"].isel(sim=i).transpose("time", ...)
     time, values = traces["time"].values, lines.values.reshape(lines.sizes["time"], -1)
-    if name == "rate":
-        shown = time >= time[-1] - PART
-        time, values = time[shown], values[shown]
-        values = np.apply_along_axis(np.convolve, 0, values, np.ones(5) / 5, mode="same")
     stride = max(1, len(values) // 8000)
     names = [str(n) for dim in lines.dims[1:] for n in lines[dim].values]
     offset = 1.1 * np.nanmax(np.ptp(values, axis=0)) if names else 0.0
@@ -158,6 +157,22 @@ def _draw(axes: Axes, traces: "xr.Dataset", i: int) -> None:
         axes.set_yticks([])
         size = np.round(offset / 1.1, -int(np.floor(np.log10(offset))))
         axes.set_ylabel(f"lines {size:g} {unit_text(lines.attrs.get('units', ''))} apart")
+
+
+def _draw_rates(axes: Axes, traces: "xr.Dataset", i: int) -> None:
+    rates = traces["rate"].isel(sim=i).transpose("time", "population")
+    dt = float(traces.attrs["dt"])
+    window = np.ones(round(SMOOTH / dt)) * dt / SMOOTH
+    smooth = np.apply_along_axis(np.convolve, 0, rates.values, window, mode="valid")
+    smooth = smooth[-round(PART / dt) :]
+    time = rates["time"].values[-len(smooth) :]
+    for k, name in enumerate(rates["population"].values):
+        color = (BLUE, ORANGE, GREY)[k % 3]
+        axes.plot(time, smooth[:, k], lw=0.9, color=color)
+        mean = smooth[:, k].mean()
+        axes.text(time[-1], mean, f"  {name}: {mean:.0f} Hz", color=color, va="center")
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("rate (Hz)")
 
 
 def _draw_spikes(axes: Axes, traces: "xr.Dataset", i: int) -> None:

@@ -245,7 +245,11 @@ class FixedStimulus:
 
     def why_not(self, stimulus: Stimulus) -> str | None:
         """None if the stimulus is the one of this family, else the reason in words."""
-        return None if stimulus.to_dict() == self.only.to_dict() else "it is another stimulus"
+        if stimulus.to_dict() == self.only.to_dict():
+            return None
+        if stimulus.unit == NO_CURRENT == self.only.unit and stimulus.total != self.only.total:
+            return f"they last {stimulus.total:g} ms, not {self.only.total:g} ms"
+        return "it is another stimulus"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a manifest."""

@@ -18,6 +18,7 @@ from neurosbi.contract import (
     StimulusFamily,
 )
 from neurosbi.errors import BadInputError
+from neurosbi.inference.methods import METHODS
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.restrict import as_trained
 
@@ -72,8 +73,9 @@ def plan_data(
         )
     if reason is not None:
         family = FixedStimulus(observation.stimulus)
-        note = f"a network for these data alone, because {reason}"
-        observation = replace(observation, notes=(*observation.notes, note))
+        if method in METHODS:
+            note = f"a network for these data alone, because {reason}"
+            observation = replace(observation, notes=(*observation.notes, note))
     config = {
         "recording": _hash_of(data),
         "method": method,

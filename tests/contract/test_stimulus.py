@@ -153,6 +153,9 @@ def test_a_fixed_stimulus_is_a_family_of_one():
     assert family.why_not(STEP) is None
     assert family.why_not(STEP.scaled(2.0, "pA")) == "it is another stimulus"
     assert family.unit == "pA"
+    rest = FixedStimulus(Stimulus.spontaneous(total=1000.0))
+    assert rest.why_not(Stimulus.spontaneous(total=800.0)) == "they last 800 ms, not 1000 ms"
+    assert rest.why_not(STEP) == "it is another stimulus"
 
 
 def test_batches_can_be_sliced():
