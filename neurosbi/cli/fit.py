@@ -128,7 +128,7 @@ def fit(
     ] = False,
     chains: Annotated[
         int | None,
-        typer.Option(min=2, help="Markov chains of the method mcmc. \\[default: 32]"),
+        typer.Option(min=2, help="Markov chains of the method mcmc. \\[default: 16]"),
     ] = None,
     time_limit: Annotated[
         float | None,

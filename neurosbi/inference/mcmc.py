@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 HIGHEST_RHAT = 1.01
 FEWEST_EFFECTIVE = 400
 _MOST = 10  # times the draws asked for, before chains that disagree are given up
+_PART = 1 / 3  # of the draws asked for, by which chains go on
 _SPREAD = 2.0  # standard deviations of the starts around the best optimum
 _TRIES = 20  # to start at such a distance, inside the prior
 _FEWEST_DRAWS = 10
@@ -122,8 +123,8 @@ def sample_posterior(
 ) -> McmcDraws:
     """Sample p(theta | observation) of a simulator with `log_likelihood_gradient`.
 
-    Several observations are independent given the parameters. Each chain makes ``draws``, and as
-    many again, up to ten times, while R-hat or the number of effective draws is not good enough.
+    Several observations are independent given the parameters. Each chain makes ``draws``, and goes
+    on, up to ten times as far, while R-hat or the number of effective draws is not good enough.
     After ``time_limit`` seconds the chains stop where they are. Raises `BadInputError` for a
     simulator without a gradient or for too few chains or draws, `FitError` where the time did not
     suffice for any draws.
@@ -159,14 +160,15 @@ def sample_posterior(
         moving.tune(tune, advance=bar)
         moving.draw(draws, advance=bar)
     theta, r_hat, effective = _diagnosed(moving, box)
-    for _ in range(_MOST - 1):
+    more = max(_FEWEST_DRAWS, round(_PART * draws))
+    for _ in range(round((_MOST - 1) / _PART)):
         if moving.out_of_time or (
             r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
         ):
             break
         why = f"R-hat {r_hat.max():.3f}, {effective.min():.0f} effective draws"
-        with progress_bar(f"Sampling on ({why})", draws, show=progress) as bar:
-            moving.draw(draws, advance=bar)
+        with progress_bar(f"Sampling on ({why})", more, show=progress) as bar:
+            moving.draw(more, advance=bar)
         theta, r_hat, effective = _diagnosed(moving, box)
     n = theta.shape[1]
     if n < _FEWEST_DRAWS:

@@ -20,7 +20,13 @@ from neurosbi.seeds import derive_seed
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
-CHAINS, DRAWS, TUNE = 32, 60, 30  # 9 of 10 draws are effective where the target is round
+CHAINS, DRAWS, TUNE = 16, 180, 30
+"""Chains that fill the vector lanes of a simulator, and draws of each.
+
+Signs of neighbouring draws are independent, but their distances from the centre are not (a slice is
+as wide as the point is far out), and R-hat looks at both: with 60 draws of chains that agree
+perfectly it is above 1.01 in 19 of 20 cases, with 180 in one of ten (4 parameters).
+"""
 _BRACKET = 2.5  # standard deviations
 _WIDEST = 50.0  # standard deviations that a bracket grows to: more, and the coordinates are wrong
 _TOGETHER = 10  # draws after which the chains wait for one another
