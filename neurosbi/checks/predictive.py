@@ -35,7 +35,7 @@ MISSED_SHARE = 0.01
 # Below a quarter of the prior spread a mismatch hardly moves a parameter, however certain it is.
 MISSED_DISTANCE = 0.25
 # The majority of draws disagrees with the recording about whether a feature exists.
-DISAGREEING = 0.5
+_DISAGREEING = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,7 @@ class PredictiveCheck:
 
     def _remark(self, i: int) -> str:
         observed = np.isfinite(self.x_observed[i])
-        if self.presence[i] < DISAGREEING:
+        if self.presence[i] < _DISAGREEING:
             share = f"{100 * self.defined[i]:.0f} % of the predictions"
             if observed:
                 return f"defined in the recording, but only in {share}"

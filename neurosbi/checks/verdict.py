@@ -15,8 +15,8 @@
 
 **caution**, if none of those but any of these holds: a feature or the combination lies outside by
 less; between ``FEWEST_VALID`` and ``MOST_VALID`` of the draws are valid; the ratio of distances is
-above ``HARDLY_BETTER``; any feature is not reproduced; fewer than half of the predictions agree on
-whether a feature is defined.
+above ``HARDLY_BETTER``; any feature is not reproduced; few predictions (share below
+``LITTLE_AGREEMENT``) agree on whether a feature is defined.
 
 Features that were left out of the fit (see `selection`) do not enter these rules. Leaving out any
 is a reason for caution; leaving out more than ``MOST_LEFT_OUT`` of them, not to use the posterior.
@@ -34,7 +34,7 @@ from typing import Literal
 
 import numpy as np
 
-from neurosbi.checks.predictive import DISAGREEING, PredictiveCheck
+from neurosbi.checks.predictive import PredictiveCheck
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck
 
 Level = Literal["trust", "caution", "do not use"]
@@ -53,6 +53,9 @@ WORSE_THAN_PRIOR = 1.0
 HARDLY_BETTER = 0.6
 MOST_MISSED = 0.5
 NO_AGREEMENT = 0.05
+# Under the right posterior the recording is one more prediction: where two of three predictions
+# have a feature, one recording of three lacks it, and nothing is wrong.
+LITTLE_AGREEMENT = 0.2
 # With half of what was measured out of reach, the model is one of another kind of cell.
 MOST_LEFT_OUT = 0.5
 
@@ -160,7 +163,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
     if not check.valid.any():
         return
     observed = np.isfinite(check.x_observed)
-    for i in np.flatnonzero(check.presence < DISAGREEING):
+    for i in np.flatnonzero(check.presence < LITTLE_AGREEMENT):
         name = check.features[i].name.replace("_", " ")
         where = "only " if observed[i] else ""
         how = "is defined" if observed[i] else "is undefined"

@@ -69,7 +69,9 @@ def test_a_posterior_that_is_the_prior_is_caution():
     assert "hardly nearer" in v.reasons[0]
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.7, "trust"), (0.3, "caution"), (0, "do not use")])
+@pytest.mark.parametrize(
+    ("share", "level"), [(0.7, "trust"), (0.35, "trust"), (0.1, "caution"), (0, "do not use")]
+)
 def test_disagreement_on_whether_a_feature_exists(share, level):
     prior = PRIOR.copy()
     prior[::2, 0] = np.nan
