@@ -9,17 +9,18 @@ Gaussian and the data are linear in the parameters.
 
 __all__ = ["LinearTrend"]
 
-import math
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from neurosbi.nets.residual_map import ResidualMap
 
 _RIDGE = 1e-3  # of the number of rows, for standardised columns
 _SMALLEST = 0.01  # residual sd in units of the prior's: what is nearly determined keeps a width
 
 
-class LinearTrend(nn.Module):
+class LinearTrend(ResidualMap):
     """Affine map between ``z[..., theta]`` and residuals, given ``encoded[..., column]``."""
 
     weight: Tensor
@@ -41,11 +42,6 @@ class LinearTrend(nn.Module):
         self.bias.copy_(bias)
         self.scale.copy_((z - e @ weight - bias).square().mean(0).sqrt().clamp_min(_SMALLEST))
         return self
-
-    def log_prob(self, z: Tensor, encoded: Tensor) -> Tensor:
-        """Log density [...] of ``z`` where residuals are standard normal."""
-        r, log_det = self.residual(z, encoded)
-        return log_det - 0.5 * (r.square() + math.log(2 * math.pi)).sum(-1)
 
     def residual(self, z: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """``r[..., theta]`` of ``z``, and log |dr / dz| [...]."""

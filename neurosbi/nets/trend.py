@@ -21,14 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from neurosbi.nets.linear_trend import LinearTrend
+from neurosbi.nets.residual_map import ResidualMap
 from neurosbi.nets.truncated_trend import TruncatedTrend
 
 ENOUGH = 0.1  # nats
 _BEND = 3.0  # standard deviations up to which a column is squared
 _HELD_OUT = 5  # every fifth row tests the regression
 _NONE, _LINEAR, _TRUNCATED = range(3)
-
-Fitted = LinearTrend | TruncatedTrend
 
 
 class Trend(nn.Module):
@@ -41,9 +40,8 @@ class Trend(nn.Module):
         self.linear = LinearTrend(columns, dim)
         self.truncated = TruncatedTrend(columns, dim)
         self.register_buffer("kind", torch.tensor(_NONE))
-        self._kind = (
-            _NONE  # the same beside the buffer: to ask a GPU for it would hold up every step
-        )
+        # the same beside the buffer: to ask a GPU for it would hold up every step
+        self._kind = _NONE
         self.register_load_state_dict_post_hook(_read_kind)
 
     @property
@@ -69,7 +67,7 @@ class Trend(nn.Module):
         def truncated(z: Tensor, e: Tensor) -> TruncatedTrend:
             return TruncatedTrend(e.shape[1], dim).fit(z, e, center=center, spread=spread)
 
-        kinds: dict[int, Callable[[Tensor, Tensor], Fitted]]
+        kinds: dict[int, Callable[[Tensor, Tensor], ResidualMap]]
         kinds = {_LINEAR: linear, _TRUNCATED: truncated}
         scores = {kind: _score(fit, z, e) for kind, fit in kinds.items()}
         best = max(scores, key=lambda kind: scores[kind])
@@ -93,7 +91,7 @@ class Trend(nn.Module):
         return used.restore(r, encoded) if used else r
 
     @property
-    def _used(self) -> Fitted | None:
+    def _used(self) -> ResidualMap | None:
         return {_NONE: None, _LINEAR: self.linear, _TRUNCATED: self.truncated}[self._kind]
 
 
@@ -102,7 +100,7 @@ def _read_kind(trend: nn.Module, _: object) -> None:
         trend._kind = int(trend.kind)
 
 
-def _score(fit: Callable[[Tensor, Tensor], Fitted], z: Tensor, e: Tensor) -> float:
+def _score(fit: Callable[[Tensor, Tensor], ResidualMap], z: Tensor, e: Tensor) -> float:
     """Mean log density of held-out rows, in nats."""
     test = torch.arange(len(z)) % _HELD_OUT == 0
     score = fit(z[~test], e[~test]).log_prob(z[test], e[test]).mean()

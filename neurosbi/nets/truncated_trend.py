@@ -15,8 +15,9 @@ import math
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from neurosbi.nets.residual_map import ResidualMap
 from neurosbi.nets.truncated_normal import log_mass, normal_cdf
 from neurosbi.nets.truncated_regression import truncated_regression
 
@@ -27,7 +28,7 @@ _MOST_ROWS = 20_000  # more would only take longer: there are few numbers to fin
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class TruncatedTrend(nn.Module):
+class TruncatedTrend(ResidualMap):
     """Map between ``z[..., theta]`` and residuals, given ``encoded[..., column]``.
 
     ``z`` are unconstrained parameters, standardised: \\Phi(z spread + center) are the positions.
@@ -59,11 +60,6 @@ class TruncatedTrend(nn.Module):
         self.bias.copy_(bias)
         self.scale.copy_(scale)
         return self
-
-    def log_prob(self, z: Tensor, encoded: Tensor) -> Tensor:
-        """Log density [...] of ``z`` where residuals are standard normal."""
-        r, log_det = self.residual(z, encoded)
-        return log_det - (0.5 * r.square() + _LOG_ROOT_2PI).sum(-1)
 
     def residual(self, z: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """``r[..., theta]`` of ``z``, and log |dr / dz| [...], in the precision of ``z``."""
