@@ -1,6 +1,7 @@
 """Training at equal data: our loop and our network beside sbi's ``NPE.train``, in one run.
 
-    python benchmarks/training.py [--simulations 10000 100000] [--seeds 5] [--methods ...]
+    python benchmarks/training.py [--simulations 10000 100000] [--seeds 1 2 3 4 5] [--methods ...]
+    python benchmarks/training.py --device cuda --simulations 10000 100000 1000000
     python benchmarks/training.py --table
 
 The problem has 8 parameters and 16 features of a damped oscillator network: nonlinear, partly
@@ -12,8 +13,10 @@ redundant, with skewed and two-branched posteriors. Rows:
 - *neurosbi*: our loop and our default network.
 
 ``information`` is mean log q(theta | x) - log prior on 10,000 fresh pairs, in nats: larger is
-better. One thread on either side; processor time, which other work disturbs less, beside wall
-time. Finished cells lie in results/training.zarr and are not run again.
+better. One thread on either side; on processors the processor time, which other work disturbs
+less, is compared, on GPUs the wall time. ``--longest`` ends every training after so many seconds:
+the network it has by then is judged. Finished cells lie in results/training.zarr and are not run
+again.
 """
 
 import argparse
@@ -23,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +45,7 @@ RESULTS = Path(__file__).parent / "results"
 BUDGETS = (10_000, 100_000, 1_000_000)
 SEEDS = 5
 FRESH = 10_000
+DEVICES = ("cpu", "cuda")
 
 PARAMETERS = (
     Parameter("gain", "1", 0.5, 50.0, scale="log"),
@@ -83,17 +87,43 @@ def simulate(n: int, *, seed: int) -> ArraySimulations:
     )
 
 
-def ours(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
-    """Train our default network; returns its mean log-probability of pairs."""
+class Trained(NamedTuple):
+    """A network: mean log-probability of pairs under it, and whether its training ended by itself."""
+
+    log_prob: Callable[[ArraySimulations], float]
+    finished: bool
+
+
+def ours(data: ArraySimulations, *, seed: int, device: str, longest: float) -> Trained:
+    """Our default network."""
     # the features of this problem are always there: none is withheld
-    config = method_config("npe", withheld=0.0, threads=1)
-    network = train_method("npe", data, config, seed=seed, progress=False)
-    return lambda pairs: float(network.log_prob(pairs.theta, pairs.x).mean())
+    config = method_config("npe", withheld=0.0, threads=1, max_minutes=longest / 60)
+    network = train_method("npe", data, config, seed=seed, device=device, progress=False)
+    return Trained(
+        lambda pairs: float(network.log_prob(pairs.theta, pairs.x).mean()),
+        network.card["result"]["stopped"] != "time",
+    )
 
 
-def sbi_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]:
+def sbi_train(model: str) -> Callable[..., Trained]:
     """sbi's own training of one of its networks."""
     from sbi.inference import NPE
+
+    class Timed(NPE):
+        """Ends after ``longest`` seconds with the best network so far."""
+
+        def __init__(self, *args: Any, longest: float, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.end, self.finished = time.monotonic() + longest, True
+
+        def _converged(self, epoch: int, stop_after_epochs: int) -> bool:
+            if super()._converged(epoch, stop_after_epochs):
+                return True
+            if time.monotonic() < self.end:
+                return False
+            self._neural_net.load_state_dict(self._best_model_state_dict)
+            self.finished = False
+            return True
 
     class Silent:
         """sbi's tracker, without its folder in the working directory."""
@@ -103,40 +133,49 @@ def sbi_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]:
         def __getattr__(self, name: str):
             return lambda *args, **kwargs: None
 
-    def train(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
+    def train(data: ArraySimulations, *, seed: int, device: str, longest: float) -> Trained:
         torch.manual_seed(seed)
+        prior = BoxPrior(PARAMETERS)
+        prior.to(device)
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            trainer = NPE(
-                BoxPrior(PARAMETERS),
+            trainer = Timed(
+                prior,
                 density_estimator=model,
+                device=device,
                 show_progress_bars=False,
                 tracker=Silent(),
+                longest=longest,
             )
-            estimator = trainer.append_simulations(*tensors(data)).train()
-        return lambda pairs: sbi_log_prob(estimator, pairs)
+            trainer.append_simulations(*tensors(data, device), data_device=device)
+            with contextlib.redirect_stdout(None):  # it says how it ended
+                estimator = trainer.train()
+        return Trained(lambda pairs: sbi_log_prob(estimator, pairs, device), trainer.finished)
 
     return train
 
 
-def loop_train(model: str) -> Callable[..., Callable[[ArraySimulations], float]]:
+def loop_train(model: str) -> Callable[..., Trained]:
     """Our loop on a network that sbi builds."""
     from sbi.neural_nets import posterior_nn
 
-    def train(data: ArraySimulations, *, seed: int) -> Callable[[ArraySimulations], float]:
+    def train(data: ArraySimulations, *, seed: int, device: str, longest: float) -> Trained:
         torch.manual_seed(seed)
-        theta, x = tensors(data)
+        theta, x = tensors(data, "cpu")
         n = len(theta)
         estimator = posterior_nn(model)(theta, x)
-        config = TrainingConfig(threads=1, epochs=150 if n <= 20_000 else 100, **LOOP)
-        fit(estimator, (theta, x), config, seed=seed, device="cpu", progress=False)
-        return lambda pairs: sbi_log_prob(estimator, pairs)
+        epochs = 150 if n <= 20_000 else 100
+        config = TrainingConfig(threads=1, epochs=epochs, max_minutes=longest / 60, **LOOP)
+        result = fit(estimator, (theta, x), config, seed=seed, device=device, progress=False)
+        return Trained(
+            lambda pairs: sbi_log_prob(estimator, pairs, device), result.stopped != "time"
+        )
 
     return train
 
 
 # sbi's networks need longer than ours, whose trend and splines start near the answer
 LOOP: dict[str, Any] = {"learning_rate": 2e-2, "patience": 30}
-METHODS: dict[str, Callable[[], Callable[..., Callable[[ArraySimulations], float]]]] = {
+METHODS: dict[str, Callable[[], Callable[..., Trained]]] = {
     "neurosbi": lambda: ours,
     "loop MAF": lambda: loop_train("maf"),
     "sbi MAF": lambda: sbi_train("maf"),
@@ -146,15 +185,16 @@ METHODS: dict[str, Callable[[], Callable[..., Callable[[ArraySimulations], float
 PEERS = {"neurosbi": "sbi NSF", "loop MAF": "sbi MAF", "loop NSF": "sbi NSF"}
 
 
-def tensors(data: ArraySimulations) -> tuple[torch.Tensor, torch.Tensor]:
-    theta, x = (torch.as_tensor(v, dtype=torch.float32) for v in (data.theta, data.x))
+def tensors(data: ArraySimulations, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    values = (data.theta, data.x)
+    theta, x = (torch.as_tensor(v, dtype=torch.float32, device=device) for v in values)
     return theta, x
 
 
 @torch.no_grad()
-def sbi_log_prob(estimator: torch.nn.Module, pairs: ArraySimulations) -> float:
+def sbi_log_prob(estimator: torch.nn.Module, pairs: ArraySimulations, device: str) -> float:
     estimator.eval()
-    theta, x = tensors(pairs)
+    theta, x = tensors(pairs, device)
     return estimator.log_prob(theta[None], x)[0].mean().item()  # type: ignore[operator]
 
 
@@ -164,7 +204,12 @@ def log_prior(data: ArraySimulations) -> float:
 
 
 def open_cells() -> Cells:
-    axes = {"method": list(METHODS), "budget": BUDGETS, "seed": range(1, SEEDS + 1)}
+    axes = {
+        "device": DEVICES,
+        "method": list(METHODS),
+        "budget": BUDGETS,
+        "seed": range(1, SEEDS + 1),
+    }
     return Cells(
         RESULTS / "training.zarr",
         axes,
@@ -172,6 +217,7 @@ def open_cells() -> Cells:
             "wall": (list(axes), "s", "wall time of training"),
             "cpu": (list(axes), "s", "processor time of training"),
             "information": (list(axes), "nats", "mean log q(theta|x) - log prior on fresh pairs"),
+            "finished": (list(axes), "1", "1 if training ended by itself, 0 if by the time limit"),
         },
     )
 
@@ -180,34 +226,58 @@ def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     cells = open_cells()
     fresh = simulate(FRESH, seed=0)
-    work = itertools.product(
-        range(1, arguments.seeds + 1), arguments.simulations, arguments.methods
-    )
-    for seed, n, method in work:
-        where = {"method": method, "budget": n, "seed": seed}
+    note_machine(arguments.device)
+    work = itertools.product(arguments.simulations, arguments.seeds, arguments.methods)
+    for n, seed, method in work:
+        where = {"device": arguments.device, "method": method, "budget": n, "seed": seed}
         if not cells.missing("cpu", **where):
             continue
         train, data = METHODS[method](), simulate(n, seed=seed)
+        if arguments.device == "cuda":  # loading kernels is not part of the time
+            train(simulate(2_000, seed=seed), seed=seed, device="cuda", longest=1.0)
         wall, cpu = time.perf_counter(), time.process_time()
-        log_prob = train(data, seed=seed)
+        trained = train(data, seed=seed, device=arguments.device, longest=arguments.longest)
+        if arguments.device == "cuda":
+            torch.cuda.synchronize()
         values = {
             "wall": time.perf_counter() - wall,
             "cpu": time.process_time() - cpu,
         }
-        values["information"] = log_prob(fresh) - log_prior(fresh)
+        values["information"] = trained.log_prob(fresh) - log_prior(fresh)
+        values["finished"] = float(trained.finished)
         cells.write(values, **where)
         shown = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
         print(f"{method:<10}{n:>9}  seed {seed}  {shown}", flush=True)
+
+
+def note_machine(device: str) -> None:
+    """Write down what the cells of ``device`` are measured on."""
+    line = f"{machine(('torch', 'sbi', 'nflows'))}, one thread"
+    if device == "cuda":
+        line = f"{torch.cuda.get_device_name()}; {line}"
+    (RESULTS / f"training_{device}.txt").write_text(line + "\n")
 
 
 def write_table(cells: xr.Dataset, path: Path) -> None:
     lines = [
         "# Training at equal data",
         "",
-        f"{machine(('torch', 'sbi', 'nflows'))}, one thread. Means over the seeds run, with the "
-        "standard deviation of the information; times as faster as the peer are ratios of "
-        "processor time.",
-        "",
+        "Information is the mean of log q(theta | x) - log prior on fresh pairs, over the seeds "
+        "run, with its standard deviation. *Faster than* compares processor time on processors "
+        "and wall time on GPUs, over the same seeds. Times in brackets: a training that was ended "
+        "by the time limit, so what is said of its peer is a lower bound.",
+    ]
+    for device in DEVICES:
+        note = RESULTS / f"training_{device}.txt"
+        if note.exists():
+            lines += ["", f"## {note.read_text().strip()}", "", *rows(cells.sel(device=device))]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def rows(cells: xr.Dataset) -> list[str]:
+    """The table of one device."""
+    compared = "wall" if cells.device == "cuda" else "cpu"
+    lines = [
         "| simulations | method | seeds | wall s | processor s | information (nats) | faster than |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -217,23 +287,30 @@ def write_table(cells: xr.Dataset, path: Path) -> None:
             continue
         ratio, peer = "", PEERS.get(method)
         if peer:
-            both = cells["cpu"].sel({"budget": n, "method": [method, peer]}).dropna("seed")
+            both = cells.sel({"budget": n, "method": [method, peer]}).dropna("seed")
             if both.sizes["seed"]:
-                mean = both.mean("seed").values
-                ratio = f"{peer} {mean[1] / mean[0]:.1f} x"
+                mine, other = both[compared].mean("seed").values
+                bound = "" if both["finished"].sel({"method": peer}).all() else "more than "
+                ratio = f"{peer} {bound}{other / mine:.1f} x"
+        wall, cpu = (f"{float(cell[name].mean()):.0f}" for name in ("wall", "cpu"))
+        if not cell["finished"].all():
+            wall, cpu = f"({wall})", f"({cpu})"
+        deviation = f" ± {float(cell['information'].std(ddof=1)):.3f}" if len(cell.seed) > 1 else ""
         lines.append(
-            f"| {n:,} | {method} | {cell.sizes['seed']} | {float(cell['wall'].mean()):.0f} | "
-            f"{float(cell['cpu'].mean()):.0f} | {float(cell['information'].mean()):.3f} ± "
-            f"{float(cell['information'].std()):.3f} | {ratio} |"
+            f"| {n:,} | {method} | {cell.sizes['seed']} | {wall} | {cpu} | "
+            f"{float(cell['information'].mean()):.3f}{deviation} | {ratio} |"
         )
-    path.write_text("\n".join(lines) + "\n")
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", nargs="+", type=int, choices=BUDGETS, default=BUDGETS[:2])
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"1 to {SEEDS}")
+    every = range(1, SEEDS + 1)
+    parser.add_argument("--seeds", nargs="+", type=int, choices=every, default=every)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--longest", type=float, default=1e6, help="seconds of one training")
     parser.add_argument("--table", action="store_true", help="write the table, run nothing")
     arguments = parser.parse_args()
     if not arguments.table:

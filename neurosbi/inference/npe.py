@@ -172,6 +172,7 @@ def train_npe(
         else estimator.unconstrained_loss,
         seed=derive_seed(seed, "training"),
         device=device,
+        record=isinstance(source, EncodedRows),  # sets and traces have masks
         checkpoint=checkpoint,
         fingerprint=f"npe {config.builder()} {config.withheld} {simulations.config_hash} {simulations.seed}",
         progress=progress,

@@ -10,7 +10,7 @@ import torch
 from neurosbi.errors import BadInputError
 from neurosbi.store import atomic_path
 
-LAYOUT = 1
+LAYOUT = 2
 
 
 class UnusableCheckpointError(BadInputError):

@@ -11,7 +11,6 @@ __all__ = ["EpochRecord", "TrainingResult", "fit"]
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from neurosbi.training.config import TrainingConfig
 from neurosbi.training.data import Batches, RowSource, make_batches
 from neurosbi.training.device import resolve_device, thread_limit
 from neurosbi.training.interrupt import StopFlag, stop_flag
+from neurosbi.training.step import TrainingStep
 
 Loss = Callable[..., Tensor]
 
@@ -79,13 +79,16 @@ def fit(
     loss: Loss | None = None,
     seed: int,
     device: str = "auto",
+    record: bool = False,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: bool = True,
 ) -> TrainingResult:
     """Train ``module`` in place; it ends on ``device`` with its best weights, in eval mode.
 
-    ``loss(*columns) -> [row]`` defaults to ``module.loss``. With ``checkpoint`` an earlier,
+    ``loss(*columns) -> [row]`` defaults to ``module.loss``. ``record`` says that in training it
+    has fixed shapes and never looks at values (no ``if`` on a tensor, no rows chosen by a mask),
+    so that a GPU can replay its steps, which is several times faster. With ``checkpoint`` an earlier,
     unfinished training of the same ``fingerprint`` is continued; the file is left for the caller
     to remove once the weights are stored.
 
@@ -97,7 +100,15 @@ def fit(
     devices = [where] if where.type == "cuda" else []
     with thread_limit(config.threads) as threads, torch.random.fork_rng(devices):
         batches = make_batches(data, config, seed=seed, device=where)
-        run = _Run(module.to(where), loss or module.loss, batches, config, seed, threads)  # type: ignore[arg-type]
+        module.to(where)
+        step = TrainingStep(
+            loss or module.loss,  # type: ignore[arg-type]
+            [p for p in module.parameters() if p.requires_grad],
+            config,
+            device=where,
+            record=record,
+        )
+        run = _Run(module, step, batches, config, seed, threads)
         mark = f"{fingerprint}/{seed}/{len(batches.held_out)}/{config.numbers()}"
         store = _Checkpoint(checkpoint, mark, config.checkpoint_seconds)
         store.load_into(run)
@@ -120,35 +131,20 @@ class _Run:
     def __init__(
         self,
         module: nn.Module,
-        loss: Loss,
+        optimization: TrainingStep,
         batches: Batches,
         config: TrainingConfig,
         seed: int,
         threads: int,
     ) -> None:
-        self.module, self.batches, self.config = module, batches, config
+        self.module, self.optimization = module, optimization
+        self.batches, self.config = batches, config
         self.seed, self.threads = seed, threads
-        device = batches.device
-        on_gpu = device.type == "cuda"
-        self.loss = torch.compile(loss) if config.compile and on_gpu else loss
-        self.autocast: Callable[[], AbstractContextManager[Any]] = (
-            (lambda: torch.autocast("cuda", torch.bfloat16))
-            if config.autocast and on_gpu
-            else nullcontext
-        )
         # noise of the gradient per unit of learning: the same as with the batches asked for
         self.peak_rate = config.learning_rate * math.sqrt(batches.batch_size / config.batch_size)
         self.epochs = config.epochs or epochs_for(batches.steps)
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=self.peak_rate,
-            weight_decay=config.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
-        )
-        self.average = [p.detach().clone() for p in self.parameters] if config.ema_decay else []
         self.epoch = self.step = 0  # finished epochs; finished steps of the present epoch
-        self.totals = torch.zeros(3, dtype=torch.float64, device=device)  # loss, steps, skipped
+        self.rate = 0.0  # learning rate of the last step
         self.history: list[EpochRecord] = []
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = math.inf, -1
@@ -202,25 +198,11 @@ class _Run:
         )
 
     def _step(self, columns: tuple[Tensor, ...]) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        self.optimizer.zero_grad()
-        with self.autocast():
-            value = self.loss(*columns).mean()
-        value.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
-        broken = (~torch.isfinite(norm)).float()
-        # the fused step leaves weights and moments as they are where found_inf is 1: no sync
-        self.optimizer.found_inf = broken.reshape(())  # type: ignore[attr-defined]
-        self.optimizer.step()
+        self.rate = self._learning_rate()
+        done = self.epoch * self.batches.steps + self.step + 1
+        decay = min(self.config.ema_decay, (1 + done) / (10 + done))
+        self.optimization(columns, rate=self.rate, renewal=1 - decay)
         self.step += 1
-        self.totals += torch.stack((torch.nan_to_num(value.detach(), 0, 0, 0), 1 - broken, broken))
-        if self.average:
-            done = self.epoch * self.batches.steps + self.step
-            decay = min(self.config.ema_decay, (1 + done) / (10 + done))
-            torch._foreach_lerp_(  # type: ignore[reportPrivateImportUsage]
-                self.average, [p.data for p in self.parameters], 1 - decay
-            )
 
     def _learning_rate(self) -> float:
         """Linear warm-up, then half a cosine to zero over all epochs."""
@@ -236,7 +218,7 @@ class _Run:
         return self.peak_rate * 0.5 * (1 + math.cos(angle))
 
     def _close_epoch(self, before: float, began: float) -> EpochRecord:
-        sum_loss, used, skipped = self.totals.tolist()  # the epoch's one read-back
+        sum_loss, used, skipped = self.optimization.totals.tolist()  # the epoch's one read-back
         if skipped > max(1.0, _MOST_SKIPPED * self.batches.steps):
             raise FitError(
                 f"the training loss had no finite gradient in {skipped:.0f} of "
@@ -254,13 +236,13 @@ class _Run:
             epoch=self.epoch,
             train_loss=sum_loss / max(used, 1.0),
             validation_loss=validation,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.rate,
             seconds=self.epoch_seconds,
             skipped_steps=int(skipped),
         )
         self.history.append(record)
         self.epoch, self.step, self.epoch_seconds = self.epoch + 1, 0, 0.0
-        self.totals.zero_()
+        self.optimization.totals.zero_()
         return record
 
     @torch.no_grad()
@@ -272,24 +254,25 @@ class _Run:
         total = torch.zeros((), dtype=torch.float64, device=self.batches.device)
         # losses with random parts (masks, diffusion times) see the same draws every epoch
         devices = [self.batches.device] if self.batches.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self.autocast():
+        with torch.random.fork_rng(devices), self.optimization.autocast():
             torch.manual_seed(derive_seed(self.seed, "validation"))
             for start in range(0, self.batches.n_validation, _VALIDATION_ROWS):
                 chunk = (c[start : start + _VALIDATION_ROWS] for c in columns)
-                total += self.loss(*chunk).double().sum()
+                total += self.optimization.loss(*chunk).double().sum()
         mean = total.item() / self.batches.n_validation
         if mean < self.best_loss:
             self.best_loss, self.best_epoch = mean, self.epoch
             self.best = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
-        for parameter, value in zip(self.parameters, trained, strict=False):
+        for parameter, value in zip(self.optimization.parameters, trained, strict=False):
             parameter.data.copy_(value)
         return mean
 
     def _swap_in_average(self) -> list[Tensor]:
-        if not self.average:
+        parameters, average = self.optimization.parameters, self.optimization.average
+        if not average:
             return []
-        trained = [p.detach().clone() for p in self.parameters]
-        for parameter, value in zip(self.parameters, self.average, strict=True):
+        trained = [p.detach().clone() for p in parameters]
+        for parameter, value in zip(parameters, average, strict=True):
             parameter.data.copy_(value)
         return trained
 
@@ -307,11 +290,10 @@ class _Run:
         on_gpu = self.batches.device.type == "cuda"
         return {
             "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
+            "optimization": self.optimization.state(),
             "epoch": self.epoch,
             "step": self.step,
-            "totals": self.totals,
+            "rate": self.rate,
             "history": [asdict(record) for record in self.history],
             "best": self.best,
             "best_loss": self.best_loss,
@@ -326,12 +308,18 @@ class _Run:
     def load_state(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
         self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average = state["average"]
-        self.totals = state["totals"]
+        self.optimization.load_state(state["optimization"])
         self.best = state["best"]
         self.history = [EpochRecord(**record) for record in state["history"]]
-        for name in ("epoch", "step", "best_loss", "best_epoch", "seconds", "epoch_seconds"):
+        for name in (
+            "epoch",
+            "step",
+            "rate",
+            "best_loss",
+            "best_epoch",
+            "seconds",
+            "epoch_seconds",
+        ):
             setattr(self, name, state[name])
         self.stopped = state["stopped"]
         torch.set_rng_state(state["random"].cpu())

@@ -1,0 +1,123 @@
+import pytest
+import torch
+from torch import nn
+
+from neurosbi.training import TrainingConfig, fit
+from neurosbi.training.step import TrainingStep
+
+ON_GPU = pytest.param(
+    "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+)
+CONFIG = TrainingConfig(weight_decay=0.1, gradient_clip=0.5, ema_decay=0.9)
+
+
+def columns(n, *, device="cpu"):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(n, 3, generator=generator)
+    return x.to(device), (x @ torch.tensor([1.0, -2.0, 0.5])).to(device)
+
+
+def linear(device):
+    module = nn.Linear(3, 1, bias=False)
+    nn.init.constant_(module.weight, 0.2)
+    return module.to(device)
+
+
+def squares(module):
+    return lambda x, y: (module(x)[:, 0] - y).square()
+
+
+def by_hand(steps, rates, renewals):
+    """Weights and average after AdamW with clipped gradients, in float64."""
+    x, y = (c.double() for c in columns(steps * 16))
+    w = torch.full((3,), 0.2, dtype=torch.float64)
+    average, first, second = w.clone(), torch.zeros(3).double(), torch.zeros(3).double()
+    for i, (rate, renewal) in enumerate(zip(rates, renewals, strict=True)):
+        rows = slice(16 * i, 16 * (i + 1))
+        gradient = 2 * ((x[rows] @ w - y[rows])[:, None] * x[rows]).mean(0)
+        gradient *= min(1.0, CONFIG.gradient_clip / float(gradient.norm()))
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        w = w * (1 - rate * CONFIG.weight_decay)
+        unbiased = (second / (1 - 0.999 ** (i + 1))).sqrt() + 1e-8
+        w = w - rate * first / (1 - 0.9 ** (i + 1)) / unbiased
+        average = average + renewal * (w - average)
+    return w, average
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("device", ["cpu", ON_GPU])
+def test_steps_are_adamw_with_clipped_gradients_and_a_running_average(device, record):
+    where, steps = torch.device(device), 12
+    module = linear(where)
+    step = TrainingStep(
+        squares(module), [*module.parameters()], CONFIG, device=where, record=record
+    )
+    rates = [0.1 / (1 + i) for i in range(steps)]
+    renewals = [1 / (2 + i) for i in range(steps)]
+    x, y = columns(steps * 16, device=device)
+    for i, (rate, renewal) in enumerate(zip(rates, renewals, strict=True)):
+        rows = slice(16 * i, 16 * (i + 1))
+        step((x[rows], y[rows]), rate=rate, renewal=renewal)
+    weight, average = by_hand(steps, rates, renewals)
+    torch.testing.assert_close(module.weight[0].cpu().double(), weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(step.average[0][0].cpu().double(), average, rtol=1e-4, atol=1e-5)
+    assert step.totals[1:].tolist() == [steps, 0]
+    assert (step.graph is not None) == (record and device == "cuda")
+
+
+@pytest.mark.parametrize("device", ["cpu", ON_GPU])
+def test_a_batch_without_finite_gradient_changes_nothing_but_the_count(device):
+    where = torch.device(device)
+    module = linear(where)
+    step = TrainingStep(squares(module), [*module.parameters()], CONFIG, device=where, record=True)
+    x, y = columns(96, device=device)
+    for i in range(5):
+        step((x[16 * i : 16 * (i + 1)], y[16 * i : 16 * (i + 1)]), rate=0.01, renewal=0.5)
+    weight, loss = module.weight.detach().clone(), float(step.totals[0])
+    step((x[80:] * torch.inf, y[80:]), rate=0.01, renewal=0.5)
+    assert torch.equal(module.weight, weight)
+    assert step.totals.tolist() == [loss, 5, 1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_recorded_trainings_end_where_others_do_and_continue_from_checkpoints(
+    tmp_path, monkeypatch
+):
+    from neurosbi.errors import InterruptedRunError
+    from neurosbi.training import loop
+
+    data = columns(640)
+    config = TrainingConfig(epochs=6, batch_size=32, learning_rate=0.05)
+    losses = []
+    for record in (False, True):
+        module = linear("cpu")
+        result = fit(
+            module, data, config, loss=squares(module), seed=0, device="cuda", record=record,
+            progress=False,
+        )  # fmt: skip
+        losses.append([r.validation_loss for r in result.history])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+    class AfterTwenty:
+        calls = 0
+
+        def __bool__(self):
+            self.calls += 1
+            return self.calls > 20
+
+    from contextlib import contextmanager
+
+    @contextmanager
+    def stopped_early():
+        yield AfterTwenty()
+
+    path = tmp_path / "checkpoint.pt"
+    how = {"seed": 0, "device": "cuda", "record": True, "checkpoint": path, "progress": False}
+    module = linear("cpu")
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "stop_flag", stopped_early)
+        with pytest.raises(InterruptedRunError):
+            fit(module, data, config, loss=squares(module), **how)
+    module = linear("cpu")
+    result = fit(module, data, config, loss=squares(module), **how)
+    assert [r.validation_loss for r in result.history] == pytest.approx(losses[1], rel=1e-3)
