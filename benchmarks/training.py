@@ -22,6 +22,7 @@ again.
 import argparse
 import contextlib
 import itertools
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ import numpy as np
 import torch
 import xarray as xr
 from cells import Cells
+from filelock import FileLock
 from machine import machine
 
 from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
@@ -46,6 +48,7 @@ BUDGETS = (10_000, 100_000, 1_000_000)
 SEEDS = 5
 FRESH = 10_000
 DEVICES = ("cpu", "cuda")
+MACHINES = RESULTS / "training_machines.json"
 
 PARAMETERS = (
     Parameter("gain", "1", 0.5, 50.0, scale="log"),
@@ -226,7 +229,8 @@ def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     cells = open_cells()
     fresh = simulate(FRESH, seed=0)
-    note_machine(arguments.device)
+    for n in arguments.simulations:
+        note_machine(arguments.device, n)
     work = itertools.product(arguments.simulations, arguments.seeds, arguments.methods)
     for n, seed, method in work:
         where = {"device": arguments.device, "method": method, "budget": n, "seed": seed}
@@ -250,12 +254,22 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{method:<10}{n:>9}  seed {seed}  {shown}", flush=True)
 
 
-def note_machine(device: str) -> None:
-    """Write down what the cells of ``device`` are measured on."""
+def note_machine(device: str, n: int) -> None:
+    """Write down what the cells of ``device`` and ``n`` simulations are measured on."""
     line = f"{machine(('torch', 'sbi', 'nflows'))}, one thread"
     if device == "cuda":
         line = f"{torch.cuda.get_device_name()}; {line}"
-    (RESULTS / f"training_{device}.txt").write_text(line + "\n")
+    with FileLock(MACHINES.with_name(f".{MACHINES.name}.lock")):
+        notes = machines()
+        known = notes.setdefault(device, {}).setdefault(str(n), [])
+        if line not in known:
+            known.append(line)
+            MACHINES.write_text(json.dumps(notes, indent=1) + "\n")
+
+
+def machines() -> dict[str, dict[str, list[str]]]:
+    """What was noted by device and number of simulations."""
+    return json.loads(MACHINES.read_text()) if MACHINES.exists() else {}
 
 
 def write_table(cells: xr.Dataset, path: Path) -> None:
@@ -265,12 +279,12 @@ def write_table(cells: xr.Dataset, path: Path) -> None:
         "Information is the mean of log q(theta | x) - log prior on fresh pairs, over the seeds "
         "run, with its standard deviation. *Faster than* compares processor time on processors "
         "and wall time on GPUs, over the same seeds. Times in brackets: a training that was ended "
-        "by the time limit, so what is said of its peer is a lower bound.",
+        "by a time limit, so what is said of its peer is a lower bound.",
     ]
-    for device in DEVICES:
-        note = RESULTS / f"training_{device}.txt"
-        if note.exists():
-            lines += ["", f"## {note.read_text().strip()}", "", *rows(cells.sel(device=device))]
+    for device, notes in machines().items():
+        lines += ["", f"## {'GPU' if device == 'cuda' else 'One core'}", ""]
+        lines += rows(cells.sel(device=device))
+        lines += [""] + [f"{int(n):,}: {'; also '.join(known)}.  " for n, known in notes.items()]
     path.write_text("\n".join(lines) + "\n")
 
 
