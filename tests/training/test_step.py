@@ -1,8 +1,11 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 
-from neurosbi.training import TrainingConfig, fit
+from neurosbi.errors import InterruptedRunError
+from neurosbi.training import TrainingConfig, fit, loop
 from neurosbi.training.step import TrainingStep
 
 ON_GPU = pytest.param(
@@ -79,45 +82,33 @@ def test_a_batch_without_finite_gradient_changes_nothing_but_the_count(device):
     assert step.totals.tolist() == [loss, 5, 1]
 
 
+class AfterTwenty:
+    """A stop flag that is raised after 20 steps."""
+
+    asked = 0
+
+    def __bool__(self):
+        self.asked += 1
+        return self.asked > 20
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_recorded_trainings_end_where_others_do_and_continue_from_checkpoints(
     tmp_path, monkeypatch
 ):
-    from neurosbi.errors import InterruptedRunError
-    from neurosbi.training import loop
-
-    data = columns(640)
     config = TrainingConfig(epochs=6, batch_size=32, learning_rate=0.05)
-    losses = []
-    for record in (False, True):
+
+    def losses(**how):
         module = linear("cpu")
-        result = fit(
-            module, data, config, loss=squares(module), seed=0, device="cuda", record=record,
-            progress=False,
-        )  # fmt: skip
-        losses.append([r.validation_loss for r in result.history])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+        how = {"loss": squares(module), "seed": 0, "device": "cuda", "progress": False} | how
+        return [r.validation_loss for r in fit(module, columns(640), config, **how).history]
 
-    class AfterTwenty:
-        calls = 0
-
-        def __bool__(self):
-            self.calls += 1
-            return self.calls > 20
-
-    from contextlib import contextmanager
-
-    @contextmanager
-    def stopped_early():
-        yield AfterTwenty()
+    plain = losses(record=False)
+    assert losses(record=True) == pytest.approx(plain, rel=1e-3)
 
     path = tmp_path / "checkpoint.pt"
-    how = {"seed": 0, "device": "cuda", "record": True, "checkpoint": path, "progress": False}
-    module = linear("cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "stop_flag", stopped_early)
+        patched.setattr(loop, "stop_flag", lambda: nullcontext(AfterTwenty()))
         with pytest.raises(InterruptedRunError):
-            fit(module, data, config, loss=squares(module), **how)
-    module = linear("cpu")
-    result = fit(module, data, config, loss=squares(module), **how)
-    assert [r.validation_loss for r in result.history] == pytest.approx(losses[1], rel=1e-3)
+            losses(record=True, checkpoint=path)
+    assert losses(record=True, checkpoint=path) == pytest.approx(plain, rel=1e-3)
