@@ -8,7 +8,7 @@ with gradient  (d theta/dz) * (d log L/d theta) - z. The map is elementwise, and
 d theta/dz = 1 / (dz/d theta).
 """
 
-__all__ = ["LikelihoodPotential", "differentiable_log_likelihood"]
+__all__ = ["LikelihoodPotential", "differentiable_log_likelihood", "summed_log_likelihood"]
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,6 +62,18 @@ def differentiable_log_likelihood(
     return _LogLikelihood.apply(theta, simulator, observations, threads)  # type: ignore[return-value]
 
 
+def summed_log_likelihood(
+    simulator: Simulator,
+    theta: np.ndarray,
+    data: Sequence[Observation],
+    *,
+    threads: int | None = None,
+) -> np.ndarray:
+    """log p(data | theta) [point] of ``theta[point, theta]``; observations are independent."""
+    each = [simulator.log_likelihood(theta, one, threads=threads) for one in data]
+    return np.sum(each, axis=0)
+
+
 class LikelihoodPotential:
     """log p(z | data) up to a constant, for one simulator and one or more observations.
 
@@ -111,11 +123,8 @@ class LikelihoodPotential:
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """log p(data | theta) [point] of ``theta[point, theta]``."""
-        each = [
-            self.simulator.log_likelihood(theta, data, threads=self.threads) for data in self.data
-        ]
         self.evaluations += len(theta)
-        return np.sum(each, axis=0)
+        return summed_log_likelihood(self.simulator, theta, self.data, threads=self.threads)
 
     def log_likelihood_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log p(data | theta) [point] and its derivatives [point, theta]."""

@@ -4,9 +4,8 @@ __all__ = ["weigh_draws"]
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from neurosbi.inference.importance import ImportanceSamples, importance_sample
+from neurosbi.inference.likelihood_potential import summed_log_likelihood
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.plan import Plan
 
@@ -23,18 +22,12 @@ def weigh_draws(
     threads: int | None,
     progress: bool,
 ) -> ImportanceSamples:
-    """The ``samples`` posterior draws of the fit with their weights.
-
-    Sweeps are independent given the parameters, so their log-likelihoods add up.
-    """
-
-    def log_likelihood(theta: np.ndarray) -> np.ndarray:
-        each = [plan.simulator.log_likelihood(theta, o, threads=threads) for o in plan.observations]
-        return np.sum(each, axis=0)
-
+    """The ``samples`` posterior draws of the fit with their weights."""
     return importance_sample(
         posterior,
-        log_likelihood,
+        lambda theta: summed_log_likelihood(
+            plan.simulator, theta, plan.observations, threads=threads
+        ),
         prior_log_prob=posterior.network.prior_log_prob,
         n=samples,
         seed=derive_seed(seed, "posterior"),
