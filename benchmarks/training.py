@@ -284,7 +284,9 @@ def write_table(cells: xr.Dataset, path: Path) -> None:
     for device, notes in machines().items():
         lines += ["", f"## {'GPU' if device == 'cuda' else 'One core'}", ""]
         lines += rows(cells.sel(device=device))
-        lines += [""] + [f"{int(n):,}: {'; also '.join(known)}.  " for n, known in notes.items()]
+        for known in dict.fromkeys(line for each in notes.values() for line in each):
+            where = ", ".join(f"{int(n):,}" for n, each in notes.items() if known in each)
+            lines += ["", f"{where} simulations: {known}."]
     path.write_text("\n".join(lines) + "\n")
 
 
