@@ -22,6 +22,7 @@ report of ``neurosbi fit`` shows intervals and held-out distance.
 
 import argparse
 import contextlib
+import io
 import time
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def product(single: Network, sets: Network, cell: Cell, *, n: int, seed: int) ->
         thin=1,
         init_strategy="proposal",
     )
-    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         draws = sampler.sample((n,), x=conditions, show_progress_bars=False)
     return draws.double().numpy()
 
