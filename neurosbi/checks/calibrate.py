@@ -63,7 +63,7 @@ def calibrate(
             if time_limit is not None and elapsed > time_limit and len(parts) == 1:
                 raise BadInputError(
                     f"the time limit of {time_limit:g} s is too short for one batch: {n} "
-                    f"simulations with {draws} draws each took {elapsed:.2g} s; allow more "
+                    f"simulations with {draws} draws each took {elapsed:.3g} s; allow more "
                     "(--time-limit)"
                 )
     n = sum(len(p) for p in parts)

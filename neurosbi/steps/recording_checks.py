@@ -151,7 +151,7 @@ def check_locally(
                 if len(parts) == 1:
                     raise BadInputError(
                         f"the time limit of {time_limit:g} s is too short for one batch: "
-                        f"{len(block)} posteriors took {elapsed:.2g} s; allow more (--time-limit)"
+                        f"{len(block)} posteriors took {elapsed:.3g} s; allow more (--time-limit)"
                     )
                 break
     z = np.concatenate(parts, axis=1) if parts else np.empty((1 + _DRAWS, 0, pairs.theta.shape[1]))
