@@ -202,8 +202,8 @@ def main() -> None:
             f"{mean[3]:.2f} ± {se:.2f} | {seconds:.2f} |"
         )
         print(lines[-1], flush=True)
-    if arguments.write:
-        RESULT.write_text("\n".join(lines) + "\n")
+        if arguments.write:
+            RESULT.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
