@@ -26,6 +26,7 @@ from cells import Cells
 from machine import machine
 from posterior_published import BUDGETS
 from posterior_tasks import TASKS, Task, reference
+from quiet import Silent
 
 from neurosbi.contract import Parameter
 from neurosbi.inference.methods import method_config, train_method
@@ -90,14 +91,6 @@ def target_of(task: Task, x_o: np.ndarray) -> Target:
 def peer(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
     """Samples of sbi's NPE with its defaults, in the parameters and data of the benchmark."""
     from sbi.inference import NPE
-
-    class Silent:
-        """sbi's tracker, without its folder in the working directory."""
-
-        log_dir = None
-
-        def __getattr__(self, name: str):
-            return lambda *args, **kwargs: None
 
     u, x = simulations(task, n)
     theta = torch.as_tensor(task.theta_of(u), dtype=torch.float32)

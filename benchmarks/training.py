@@ -35,6 +35,7 @@ import xarray as xr
 from cells import Cells
 from filelock import FileLock
 from machine import machine
+from quiet import Silent
 
 from neurosbi.contract import Feature, FixedStimulus, Parameter, Stimulus
 from neurosbi.inference.memory import ArraySimulations
@@ -127,14 +128,6 @@ def sbi_train(model: str) -> Callable[..., Trained]:
             self._neural_net.load_state_dict(self._best_model_state_dict)
             self.finished = False
             return True
-
-    class Silent:
-        """sbi's tracker, without its folder in the working directory."""
-
-        log_dir = None
-
-        def __getattr__(self, name: str):
-            return lambda *args, **kwargs: None
 
     def train(data: ArraySimulations, *, seed: int, device: str, longest: float) -> Trained:
         torch.manual_seed(seed)
