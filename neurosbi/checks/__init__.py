@@ -1,6 +1,6 @@
 """Whether a posterior can be trusted: predictive checks, calibration, and the verdict."""
 
-from neurosbi.checks.calibrate import calibrate
+from neurosbi.checks.calibrate import calibrate, calibrate_held_out
 from neurosbi.checks.calibration import Calibration
 from neurosbi.checks.importance import judge_importance
 from neurosbi.checks.local_calibration import LocalCalibration, local_calibration
@@ -22,6 +22,7 @@ __all__ = [
     "Reason",
     "Verdict",
     "calibrate",
+    "calibrate_held_out",
     "compare_predictive",
     "feature_spread",
     "judge",

@@ -1,9 +1,14 @@
-"""Run the calibration of a network: simulate test cases, draw, rank, within a time limit."""
+"""Run the calibration of a network: test cases, posterior draws of each, ranks, a time limit.
 
-__all__ = ["calibrate"]
+Test cases are simulated for the purpose, or are those that the training held out: nothing is
+learned from these, and for a slow simulator they are the only affordable ones.
+"""
+
+__all__ = ["calibrate", "calibrate_held_out"]
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +20,11 @@ from neurosbi.seeds import derive_seed
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
+    from neurosbi.inference.ranks import Ranks
+    from neurosbi.inference.simulations import Simulations
 
 _BATCH = 100  # cases simulated and drawn for at once
+_FIRST_ENDS = (10, 20, 40, 80)  # the first ones are smaller: a slow simulator is found out early
 
 
 def calibrate(
@@ -51,7 +59,7 @@ def calibrate(
     parts, done, stopped = [], 0, False
     with progress_bar("calibration", simulations, show=progress) as advance:
         while done < simulations and not stopped:
-            n = min(_BATCH, simulations - done)
+            n = min(_end_after(done), simulations) - done
             cases = derive_seed(seed, "calibration")
             pairs = family_pairs(network, simulator, n, seed=cases, start=done, threads=threads)
             block_seed = derive_seed(cases, f"ranks from {done}")
@@ -66,20 +74,58 @@ def calibrate(
                     f"simulations with {draws} draws each took {elapsed:.3g} s; allow more "
                     "(--time-limit)"
                 )
-    n = sum(len(p) for p in parts)
-    if n == 0:
+    if not any(len(p) for p in parts):
         raise FitError(
             f"none of {done} simulations of the prior ended properly, so the calibration of the "
             "network cannot be tested"
         )
-    return Calibration(
-        parameters=tuple(p.name for p in network.parameters),
+    return _calibration(
+        network,
+        parts,
         draws=draws,
-        theta=np.concatenate([p.theta for p in parts]),
-        density=np.concatenate([p.density for p in parts]),
-        ball=np.concatenate([p.ball for p in parts]),
         wanted=simulations,
         seed=seed,
         seconds=time.monotonic() - began,
         stopped=stopped,
+    )
+
+
+def calibrate_held_out(
+    network: "Network", simulations: "Simulations", *, most: int = 1000, draws: int = 99
+) -> Calibration:
+    """Test ``network`` on up to ``most`` of the simulations that its training held out.
+
+    Nothing is simulated. Works for networks of every input. Raises `BadInputError` where
+    ``simulations`` are not those that the network was trained on.
+    """
+    from neurosbi.inference.pairs import held_out_pairs
+    from neurosbi.inference.ranks import rank_pairs
+
+    began = time.monotonic()
+    pairs = held_out_pairs(network, simulations, most=most)
+    seed = int(network.card["seed"])
+    ranks = rank_pairs(network, pairs, draws=draws, seed=derive_seed(seed, "held-out ranks"))
+    return _calibration(
+        network,
+        [ranks],
+        draws=draws,
+        wanted=len(pairs),
+        seed=seed,
+        seconds=time.monotonic() - began,
+        held_out=True,
+    )
+
+
+def _end_after(done: int) -> int:
+    """Where the batch ends that begins with case ``done``, for any number of cases."""
+    return next((end for end in _FIRST_ENDS if end > done), _BATCH * (done // _BATCH + 1))
+
+
+def _calibration(network: "Network", parts: "Sequence[Ranks]", **facts: Any) -> Calibration:
+    return Calibration(
+        parameters=tuple(p.name for p in network.parameters),
+        theta=np.concatenate([p.theta for p in parts]),
+        density=np.concatenate([p.density for p in parts]),
+        ball=np.concatenate([p.ball for p in parts]),
+        **facts,
     )

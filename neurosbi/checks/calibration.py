@@ -1,8 +1,9 @@
 r"""Is a network calibrated: do its 90 % intervals hold the truth in 90 % of the cases?
 
-Fresh parameters are drawn from the prior and simulated under stimuli that the network serves; the
-ranks of the truth within the posteriors (see `neurosbi.inference.ranks`) are then uniform if the
-posteriors are exact, on average over prior and stimuli. The *coverage* of a level a is the share
+Parameters are drawn from the prior and simulated under stimuli that the network serves: fresh ones,
+or those that its training held out. The ranks of the truth within the posteriors (see
+`neurosbi.inference.ranks`) are then uniform if the posteriors are exact, on average over prior and
+stimuli. The *coverage* of a level a is the share
 of cases whose interval or region of probability a holds the truth; the *curve* of a rank is its
 distribution function F, and its error D = max_a |F(a) - a|, the Kolmogorov-Smirnov distance.
 
@@ -17,10 +18,11 @@ What it adds to the verdict, for every parameter:
 
 and the second rule for the joint posterior: its highest-density regions and, where those find
 nothing, TARP's balls around random points. Regions that hold the truth too often, while every
-parameter's interval is right, are told but leave the posterior in trust: it is cautious itself. An error counts only if chance explains it in fewer
-than ``ALPHA`` of all networks that are exact: p-values (binomial, Kolmogorov) are compared with
-``ALPHA`` / number of tests. So many test cases do not condemn a network that is practically
-exact, and few do not either. Below ``FEWEST`` cases nothing is said.
+parameter's interval is right, are told but leave the posterior in trust: it is cautious itself.
+
+An error counts only if chance explains it in fewer than ``ALPHA`` of all networks that are exact:
+p-values (binomial, Kolmogorov) are compared with ``ALPHA`` / number of tests. So many test cases do
+not condemn a network that is practically exact, and few do not either. Below ``FEWEST`` cases nothing is said.
 
 References: those of `neurosbi.inference.ranks`. sbi's ``check_sbc`` and ``check_tarp`` report the
 same distances; they draw for one observation after the other (or wait for the worst), without a
@@ -53,7 +55,8 @@ class Calibration:
 
     ``theta[case, theta]`` are the ranks of each of ``parameters``, ``density[case]`` those of the
     posterior density, ``ball[case]`` those of TARP. ``wanted`` cases were asked for; there are
-    fewer where a time limit passed or simulations did not end properly.
+    fewer where a time limit passed or simulations did not end properly. ``held_out``: the cases
+    are simulations that the training held out, not fresh ones.
     """
 
     parameters: tuple[str, ...]
@@ -65,6 +68,7 @@ class Calibration:
     seed: int
     seconds: float = 0.0
     stopped: bool = False
+    held_out: bool = False
 
     @property
     def n(self) -> int:
@@ -100,7 +104,7 @@ class Calibration:
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """What it adds to the verdict: the rules at the top of this module, in sentences."""
-        cases = f"{self.n:,} fresh simulations"
+        cases = self._cases
         if self.n < FEWEST:
             return (
                 _reason(
@@ -190,7 +194,7 @@ class Calibration:
         """What was done and found, in words."""
         most = np.argmax(np.abs(self.coverage() - LEVEL)) if self.n else 0
         text = (
-            f"On {self.n:,} fresh simulations with {self.draws} posterior draws each, 90 % "
+            f"On {self._cases} with {self.draws} posterior draws each, 90 % "
             f"intervals hold the truth in {_percents([np.mean(self.coverage())])} of the cases on "
             f"average over the parameters ({_percents([self.coverage()[most]])} for "
             f"{self.parameters[most]}, the farthest off), and the joint 90 % region in "
@@ -216,6 +220,7 @@ class Calibration:
                 "seed": self.seed,
                 "seconds": round(self.seconds, 3),
                 "stopped": int(self.stopped),
+                "held_out": int(self.held_out),
             },
         )
 
@@ -237,8 +242,14 @@ class Calibration:
             seed=int(attrs["seed"]),
             seconds=float(attrs["seconds"]),
             stopped=bool(attrs["stopped"]),
+            held_out=bool(attrs.get("held_out", False)),
             **arrays,
         )
+
+    @property
+    def _cases(self) -> str:
+        kind = "simulations held out of the training" if self.held_out else "fresh simulations"
+        return f"{self.n:,} {kind}"
 
     def _names(self, chosen: np.ndarray) -> str:
         names = [n for n, c in zip(self.parameters, chosen, strict=True) if c]

@@ -1,12 +1,13 @@
 """Test pairs (theta, x): parameters of the prior and the condition a network would see for them.
 
 Calibration compares a posterior with the parameters that made its data, so it needs pairs the
-network has not been trained on. Two kinds: over all stimuli that a network serves
-(`family_pairs`), and at the protocol of one recording (`recorded_pairs`). As in training,
-simulations that did not end properly are left out, and features may be withheld.
+network has not been trained on. Three kinds: fresh ones over all stimuli that a network serves
+(`family_pairs`), those that its training only validated on (`held_out_pairs`), and fresh ones at
+the protocol of one recording (`recorded_pairs`). As in training, simulations that did not end
+properly are left out, and features may be withheld.
 """
 
-__all__ = ["Pairs", "family_pairs", "recorded_pairs"]
+__all__ = ["Pairs", "family_pairs", "held_out_pairs", "recorded_pairs"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ import torch
 from torch import Tensor
 
 from neurosbi.contract import SimulationBatch, Simulator, SweepSets
+from neurosbi.errors import BadInputError
 from neurosbi.inference.network import Network
-from neurosbi.inference.simulations import given_features
+from neurosbi.inference.simulations import Simulations, given_features, usable_rows
+from neurosbi.inference.training_rows import training_rows
 from neurosbi.nets import SetEncoder
 from neurosbi.seeds import derive_seed
+from neurosbi.training import TrainingConfig, held_out_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,34 @@ def family_pairs(
         given=seen,
     )
     return Pairs(theta[valid][first_of], condition)
+
+
+def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> Pairs:
+    """The first ``most`` pairs of its training set that ``network`` never learned from.
+
+    They chose the epoch at which its training ended, nothing else. Raises `BadInputError` where
+    ``simulations`` are not those that the network was trained on.
+    """
+    card = network.card
+    made = card["simulations"]
+    mine = (made["config_hash"], made["seed"], made["used"] + made["dropped"])
+    if mine != (simulations.config_hash, simulations.seed, simulations.n):
+        raise BadInputError("these simulations are not the ones this network was trained on")
+    seed = derive_seed(int(card["seed"]), "training")
+    source = training_rows(
+        simulations,
+        usable_rows(simulations),
+        encoder=network.encoder,
+        estimator=network.estimator,
+        inputs=network.inputs,
+        withheld=float(card["withheld"]),
+        seed=seed,
+    )
+    held_out = held_out_rows(len(source), TrainingConfig(**card["training"]), seed=seed)
+    rows = np.flatnonzero(held_out)[:most]
+    z, condition = source.read(0, int(rows[-1]) + 1)
+    theta = source.bijection.inverse(z[rows].double() * source.scale + source.center)
+    return Pairs(theta.numpy(), condition[rows])
 
 
 def recorded_pairs(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check_table(findings: "Findings") -> pd.DataFrame:
     """One row per parameter; NaN where a check was not made, no rows where none was.
 
-    ``coverage_90`` and ``truth_below_median`` are shares of fresh simulations; ``local_shift`` is
+    ``coverage_90`` and ``truth_below_median`` are shares of test cases; ``local_shift`` is
     where the exact posterior at this recording seems to lie, in standard deviations of the one
     used, and ``local_width`` its standard deviation relative to that.
     """
@@ -75,6 +75,7 @@ def calibration_json(calibration: Calibration | None) -> dict[str, Any] | None:
             ),
             "joint_coverage_90": calibration.joint_coverage(),
             "ball_coverage_90": calibration.ball_coverage(),
+            "held_out_of_training": calibration.held_out,
             "stopped_by_time_limit": calibration.stopped,
             "seconds": calibration.seconds,
             "sentence": calibration.sentence,

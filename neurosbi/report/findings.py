@@ -69,7 +69,7 @@ class Findings:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The test of the network on fresh simulations; None where it was not made."""
+        """The test of the network on simulations it has not learned from; None where it was not made."""
         values = self.stored.diagnostics.get("calibration")
         return None if values is None else Calibration.from_dataset(values)
 

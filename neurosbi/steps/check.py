@@ -2,17 +2,19 @@
 the recording of the kind the network knows? The verdict of the result is renewed accordingly.
 
 The calibration of a network is computed once and kept in its folder; every fit with that network
-takes it from there.
+takes it from there. Training leaves the first one, of the simulations it held out (`held_out`);
+``check`` replaces it by one of fresh simulations.
 """
 
-__all__ = ["calibration_for_fit", "check", "network_calibration"]
+__all__ = ["calibration_for_fit", "check", "keep_held_out_calibration", "network_calibration"]
 
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosbi.checks import Calibration, calibrate
+from neurosbi.checks import Calibration, calibrate, calibrate_held_out
+from neurosbi.checks.calibration import FEWEST
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.checks.local_calibration import SOURCE as LOCAL
 from neurosbi.checks.misspecification import SOURCE as MISSPECIFICATION
@@ -29,10 +31,11 @@ from neurosbi.store.networks import is_network
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
+    from neurosbi.inference.simulations import Simulations
 
 SIMULATIONS, DRAWS = 2_000, 199
 _ROUND = "round"  # in the card of a network that was refined for one recording
-# what a fit spends on a network that has no calibration yet: seconds, if the simulator is fast
+# cases held out of the training; what a fit spends on a network without any calibration yet
 FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
 
 
@@ -108,12 +111,21 @@ def network_calibration(
 ) -> Calibration:
     """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
 
-    One with other numbers is replaced. Raises what `neurosbi.checks.calibrate` raises.
+    One with other numbers, or of simulations held out of the training, is replaced. Raises what
+    `neurosbi.checks.calibrate` raises.
     """
     _check_serves_all(network)
     kept = _kept(network, folder)
+    if network.inputs != "features":
+        if kept is None:
+            raise BadInputError(
+                "networks that read traces are tested when they are trained, on the simulations "
+                f"that the training holds out, if these are at least {FEWEST}"
+            )
+        return kept
     asked = (simulations, draws, seed)
-    if kept is not None and not kept.stopped and (kept.wanted, kept.draws, kept.seed) == asked:
+    partial = kept is None or kept.stopped or kept.held_out
+    if kept is not None and not partial and (kept.wanted, kept.draws, kept.seed) == asked:
         return kept
     calibration = calibrate(
         network,
@@ -126,11 +138,20 @@ def network_calibration(
         progress=progress,
     )
     if folder is not None and is_network(folder):
-        try:
-            write_calibration(folder, network.card, calibration.to_dataset())
-        except (OSError, MissingResourceError):
-            say(f"{folder} cannot be written: its calibration is not kept", show=progress)
+        _keep(calibration, network, folder, progress=progress)
     return calibration
+
+
+def keep_held_out_calibration(
+    network: "Network", simulations: "Simulations", folder: Path, *, progress: bool = True
+) -> None:
+    """Leave a first calibration beside a new ``network``, of what its training held out.
+
+    Nothing is left where that is too little to say anything.
+    """
+    calibration = calibrate_held_out(network, simulations, most=FIT_SIMULATIONS, draws=FIT_DRAWS)
+    if calibration.n >= FEWEST:
+        _keep(calibration, network, folder, progress=progress)
 
 
 def calibration_for_fit(
@@ -143,13 +164,13 @@ def calibration_for_fit(
 ) -> Calibration | None:
     """Any calibration that is kept in the network's ``folder``; where there is none, a quick one.
 
-    None, with a word on stderr, if the simulator is too slow even for that.
+    None, with a word on stderr, if the simulator is too slow even for that, or takes traces.
     """
     kept = _kept(network, folder)
     if kept is not None:
         return kept
     try:
-        return network_calibration(
+        calibration = network_calibration(
             network,
             simulator,
             folder,
@@ -162,6 +183,21 @@ def calibration_for_fit(
     except BadInputError as error:
         say(f"the calibration of the network is not tested: {error}", show=progress)
         return None
+    if calibration.n < FEWEST and calibration.stopped:
+        say(
+            f"the calibration of the network is not tested: {FIT_LIMIT:g} s allowed only "
+            f"{calibration.n} simulations; give neurosbi check more time",
+            show=progress,
+        )
+        return None
+    return calibration
+
+
+def _keep(calibration: Calibration, network: "Network", folder: Path, *, progress: bool) -> None:
+    try:
+        write_calibration(folder, network.card, calibration.to_dataset())
+    except (OSError, MissingResourceError):
+        say(f"{folder} cannot be written: its calibration is not kept", show=progress)
 
 
 def _kept(network: "Network", folder: Path | None) -> Calibration | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosbi.checks import Reason
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -101,9 +102,22 @@ def infer(
             if plan.trace is not None
             else None
         )
-    diagnostics, reasons = {}, []
+    diagnostics: dict[str, Any] = {}
+    reasons: list[Reason] = []
+    if "round" not in posterior.network.card:  # a refined network serves this recording alone
+        with timer("calibration"):
+            folder = Path(
+                plan.config.get("network_path")
+                or cache_directory() / "networks" / str(net.card.get("config_hash"))
+            )
+            calibration = calibration_for_fit(
+                net, simulator, folder, threads=threads, progress=show
+            )
+        if calibration is not None:
+            diagnostics["calibration"] = calibration.to_dataset()
+            reasons += calibration.reasons
     if inputs is not None:
-        reasons = trace_reasons(simulator.feature_set, given[0])
+        reasons += trace_reasons(simulator.feature_set, given[0])
     else:
         with timer("misspecification"):
             protocol = RecordedProtocol.of_fit(
@@ -111,19 +125,7 @@ def infer(
             )
             unlike = check_misspecification(net, protocol)
         diagnostics["misspecification"] = unlike.to_dataset()
-        calibration = None
-        if "round" not in posterior.network.card:  # a refined network serves this recording alone
-            with timer("calibration"):
-                folder = Path(
-                    plan.config.get("network_path")
-                    or cache_directory() / "networks" / str(net.card.get("config_hash"))
-                )
-                calibration = calibration_for_fit(
-                    net, simulator, folder, threads=threads, progress=show
-                )
-        reasons = [*(calibration.reasons if calibration is not None else ()), *unlike.reasons]
-        if calibration is not None:
-            diagnostics["calibration"] = calibration.to_dataset()
+        reasons += unlike.reasons
     return assemble_result(
         simulator,
         observation,

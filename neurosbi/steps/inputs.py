@@ -93,10 +93,13 @@ def check_inputs(
 def trace_reasons(features: Sequence[Feature], given: np.ndarray) -> list[Reason]:
     """What the other checks do not see of a posterior given a trace.
 
-    Calibration and misspecification are checked for posteriors given features; and features that
-    the model cannot produce are left out of a fit, but the trace still shows them.
+    Misspecification is checked for posteriors given features; and features that the model cannot
+    produce are left out of a fit, but the trace still shows them.
     """
-    unchecked = Reason("caution", "calibration is not checked for networks that read traces")
+    unchecked = Reason(
+        "caution",
+        "whether the trace is of the kind that the network has learned from is not checked",
+    )
     names = [f.name.replace("_", " ") for f, g in zip(features, given, strict=True) if not g]
     if not names:
         return [unchecked]

@@ -45,7 +45,8 @@ def train(
     GPU), `InterruptedRunError` (Ctrl-C or SIGTERM; a checkpoint was written).
     """
     from neurosbi.inference.methods import method_config, network_weights, train_method
-    from neurosbi.training import resolve_device
+    from neurosbi.steps.check import keep_held_out_calibration
+    from neurosbi.training import resolve_device, thread_limit
     from neurosbi.training.checkpoint import UnusableCheckpointError
 
     if existing not in ("resume", "overwrite", "error"):
@@ -106,7 +107,10 @@ def train(
     write_network(path, network_weights(network), network.card)
     checkpoint.unlink(missing_ok=True)
     # what is returned is what any later session opens
-    return open_network(path).to(network.device)
+    network = open_network(path).to(network.device)
+    with thread_limit(config.training.threads):
+        keep_held_out_calibration(network, store, path, progress=progress)
+    return network
 
 
 def open_network(path: str | Path) -> "Network":

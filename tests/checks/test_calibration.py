@@ -15,11 +15,11 @@ from scipy.stats import kstest
 from slow_toys import HalfDefined, SlowMembrane
 from toys import LinearGaussian
 
-from neurosbi.checks import Calibration, calibrate
+from neurosbi.checks import Calibration, calibrate, calibrate_held_out
 from neurosbi.checks.calibration import ALPHA
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference import method_config, train_method
-from neurosbi.inference.pairs import family_pairs, recorded_pairs
+from neurosbi.inference.pairs import family_pairs, held_out_pairs, recorded_pairs
 from neurosbi.inference.ranks import rank_pairs, unconstrained
 from neurosbi.seeds import derive_seed
 
@@ -169,6 +169,76 @@ def test_networks_of_sets_take_sets():
     torch.testing.assert_close(pairs.condition[:1], network.encode(x, stimuli))
 
 
+def small_network(simulations, **options):
+    config = method_config("npe", transforms=1, hidden=(8,), **({"epochs": 2} | options))
+    return train_method("npe", simulations, config, seed=3, device="cpu", progress=False)
+
+
+@pytest.mark.parametrize("withheld", [0.0, 0.5])
+def test_held_out_pairs_are_those_that_training_never_learned_from(monkeypatch, withheld):
+    seen = []
+    from neurosbi.training import data
+
+    def recorded(batches, number, *, skip=0):
+        for batch in original(batches, number, skip=skip):
+            seen.append(batch[0].clone())
+            yield batch
+
+    original = data.Batches.epoch
+    monkeypatch.setattr(data.Batches, "epoch", recorded)
+    simulations = MemorySimulations(SIMULATOR, 1000, failed=range(0, 100, 7))
+    network = small_network(simulations, withheld=withheld)
+    pairs = held_out_pairs(network, simulations, most=1000)
+    assert len(pairs) == pytest.approx(0.1 * simulations.valid.sum(), abs=1)
+    estimator = network.estimator
+    z = (estimator.bijection(torch.as_tensor(pairs.theta)) - estimator.center) / estimator.scale
+    assert torch.cdist(torch.cat(seen), z.float()).min() > 1e-4
+    # and they are simulations of the set, with what was withheld then
+    places = np.abs(simulations.theta[:, None] - pairs.theta).max(-1).argmin(0)
+    assert simulations.theta[places] == pytest.approx(pairs.theta, abs=1e-5)
+    assert simulations.valid[places].all()
+    if withheld == 0.0:
+        torch.testing.assert_close(pairs.condition, network.encode(simulations.x[places]))
+    few = held_out_pairs(network, simulations, most=20)
+    np.testing.assert_array_equal(few.theta, pairs.theta[:20])
+    torch.testing.assert_close(few.condition, pairs.condition[:20])
+
+
+def test_held_out_sets_are_whole_sets():
+    simulator = OhmicCell()
+    simulations = MemorySimulations(simulator, 3000, seed=2, family=SETS)
+    network = small_network(simulations, withheld=0.0)
+    pairs = held_out_pairs(network, simulations, most=50)
+    assert len(pairs) == 50
+    for theta, condition in zip(pairs.theta, pairs.condition, strict=True):
+        rows = np.flatnonzero(np.abs(simulations.theta - theta).max(1) < 1e-4)
+        assert len(np.unique(SETS.set_of(rows))) == 1
+        own = network.encode(simulations.x[rows], simulations.stimulus[rows])
+        torch.testing.assert_close(condition, own[0])
+
+
+def test_a_network_is_calibrated_on_what_its_training_held_out():
+    simulations = MemorySimulations(SIMULATOR, 8000)
+    network = small_network(simulations, epochs=10, withheld=0.0)
+    calibration = calibrate_held_out(network, simulations, most=600)
+    assert calibration.n == 600
+    assert worst(calibration) == "trust"
+    assert "600 simulations held out of the training" in calibration.reasons[0].sentence
+    network.estimator.scale.mul_(0.5)
+    narrow = calibrate_held_out(network, simulations, most=600)
+    assert worst(narrow) == "do not use"
+    again = Calibration.from_dataset(narrow.to_dataset())
+    assert again.held_out
+    assert again.sentence == narrow.sentence
+
+
+def test_other_simulations_are_not_held_out_ones():
+    network = small_network(MemorySimulations(SIMULATOR, 300))
+    for other in (MemorySimulations(SIMULATOR, 299), MemorySimulations(SIMULATOR, 300, seed=1)):
+        with pytest.raises(BadInputError, match="not the ones this network was trained on"):
+            held_out_pairs(network, other, most=10)
+
+
 def test_pairs_of_a_recorded_protocol_are_what_encode_gives():
     network = exact_network()
     theta = SIMULATOR.sample_prior(5, seed=1)
@@ -194,7 +264,7 @@ def test_a_time_limit_keeps_what_is_done(monkeypatch):
         slow_network(), SlowMembrane(), simulations=500, draws=19, time_limit=2.5, progress=False
     )
     assert calibration.stopped
-    assert 100 < calibration.n < 500
+    assert 10 < calibration.n < 500
     assert f"allowed {calibration.n} of 500" in calibration.sentence
 
 

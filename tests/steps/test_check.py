@@ -1,6 +1,7 @@
 """The step check: on results, on networks, and what a fit takes from it."""
 
 import json
+import time
 from dataclasses import replace
 
 import passive_cell
@@ -65,6 +66,30 @@ def test_a_fit_takes_any_calibration_that_is_kept(network_folder):
     nb.check(network_folder, **CHECK)
     again = calibration_for_fit(network, SIMULATOR, network_folder, progress=False)
     assert (again.n, again.draws) == (150, 19)
+
+
+def test_training_leaves_a_calibration_on_what_it_held_out(tmp_path):
+    options = {"epochs": 1, "transforms": 1, "hidden": (8,), "device": "cpu", "progress": False}
+    network = nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "many", **options)
+    kept = calibration_for_fit(network, SIMULATOR, tmp_path / "many", progress=False)
+    assert (kept.held_out, kept.n) == (True, 150)
+    fresh = nb.check(tmp_path / "many", **CHECK)  # the numbers are the same, the cases are not
+    assert not fresh.held_out
+    assert not calibration_for_fit(network, SIMULATOR, tmp_path / "many", progress=False).held_out
+    nb.train(MemorySimulations(SIMULATOR, 300), out=tmp_path / "few", **options)
+    assert not (tmp_path / "few" / CALIBRATION).exists()
+
+
+def test_a_simulator_that_allows_few_cases_is_said(monkeypatch, network_folder, capsys):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("neurosbi.steps.check.FIT_LIMIT", 4.5)
+    (network_folder / CALIBRATION).unlink(missing_ok=True)
+    network = nb.open_network(network_folder)
+    assert calibration_for_fit(network, SIMULATOR, network_folder) is None
+    told = capsys.readouterr().err
+    assert "allowed only" in told
+    assert "neurosbi check" in told
 
 
 def test_a_simulator_that_is_too_slow_for_a_fit_is_said(monkeypatch, network_folder, capsys):

@@ -79,6 +79,14 @@ def test_an_opened_result_says_the_same(fitted):
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_it_is_calibrated_on_what_the_training_held_out(fitted):
+    calibration = fitted.calibration
+    assert (calibration.n, calibration.held_out) == (100, True)
+    assert calibration.sentence in (fitted.folder / "report.html").read_text()
+    # a check has no traces to simulate for: it keeps that calibration
+    assert nb.check(fitted.network_folder, progress=False).held_out
+
+
 def test_a_network_given_brings_its_inputs(fitted):
     plan = plan_fit(ALLEN, network=fitted.network)
     assert plan.config["inputs"] == "both"
