@@ -41,7 +41,6 @@ from neurosbi.inference.simulations import (
     representative_rows,
     usable_rows,
 )
-from neurosbi.inference.sweep_sets import EncodedSets
 from neurosbi.inference.traces import (
     INPUTS,
     EitherLoss,
@@ -49,6 +48,7 @@ from neurosbi.inference.traces import (
     information_by_input,
     trace_encoder,
 )
+from neurosbi.inference.training_rows import training_rows
 from neurosbi.nets import (
     ContextEmbedding,
     FeatureEncoder,
@@ -65,6 +65,7 @@ from neurosbi.training import TrainingConfig, TrainingResult, fit, held_out_rows
 Encoder = FeatureEncoder | SetEncoder | TraceEncoder
 
 _TREND_ROWS = 50_000
+_JUDGED_ROWS = 2_000  # held-out ones, on which flow and trend are compared
 
 
 @dataclass(frozen=True)
@@ -147,21 +148,18 @@ def train_npe(
         estimator = _build(config.builder(), encoder, parameters)
     estimator.center.copy_(z.mean(0))
     estimator.scale.copy_(z.std(0).clamp_min(1e-6) if len(z) > 1 else torch.ones(z.shape[1]))
-    how: dict[str, Any] = {
-        "bijection": bijection,
-        "center": estimator.center.clone(),
-        "scale": estimator.scale.clone(),
-        "withheld": config.withheld,
-        "seed": derive_seed(seed, "training"),
-    }
-    if isinstance(encoder, SetEncoder):
-        source = EncodedSets(simulations, encoder=encoder, **how)
-    elif isinstance(encoder, TraceEncoder):
-        source = EncodedTraces(simulations, rows, encoder=encoder, inputs=config.inputs, **how)
-    else:
-        source = EncodedRows(simulations, rows, encoder=encoder, **how)
+    training_seed = derive_seed(seed, "training")
+    source = training_rows(
+        simulations,
+        rows,
+        encoder=encoder,
+        estimator=estimator,
+        inputs=config.inputs,
+        withheld=config.withheld,
+        seed=training_seed,
+    )
+    held_out = held_out_rows(len(source), config.training, seed=training_seed)
     if isinstance(source, EncodedRows) and config.trend:  # what others read has no fixed columns
-        held_out = held_out_rows(len(rows), config.training, seed=how["seed"])
         _fit_trend(estimator, source, ~held_out, threads=config.training.threads)
     result = fit(
         estimator,
@@ -170,7 +168,7 @@ def train_npe(
         loss=EitherLoss(estimator, source)
         if config.inputs == "both" and isinstance(source, EncodedTraces)
         else estimator.unconstrained_loss,
-        seed=derive_seed(seed, "training"),
+        seed=training_seed,
         device=device,
         record=isinstance(source, EncodedRows),  # sets and traces have masks
         checkpoint=checkpoint,
@@ -198,8 +196,10 @@ def train_npe(
         "standardisation": _standardisation(sweep_encoder, simulations.features),
         "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
     }
+    if isinstance(source, EncodedRows) and estimator.trend.name != "none":
+        with thread_limit(config.training.threads):
+            card["beyond_trend"] = _beyond_trend(estimator, source, held_out)
     if isinstance(encoder, TraceEncoder) and isinstance(source, EncodedTraces):
-        held_out = held_out_rows(len(rows), config.training, seed=how["seed"])
         card["trace"] = encoder.bins.to_dict()
         card["information"] = information_by_input(estimator, source, held_out)
     return Network(estimator, encoder, card)
@@ -259,6 +259,17 @@ def _fit_trend(
     rows = torch.as_tensor(learned_from[:n])
     with thread_limit(threads):
         estimator.trend.fit(z[rows], encoded[rows], center=estimator.center, spread=estimator.scale)
+
+
+@torch.no_grad()
+def _beyond_trend(estimator: FlowEstimator, source: EncodedRows, held_out: np.ndarray) -> float:
+    """What the flow knows of held-out rows beyond the trend, in nats: 0 where that is all."""
+    rows = np.flatnonzero(held_out)[:_JUDGED_ROWS]
+    device = next(estimator.parameters()).device
+    z, condition = (column[rows].to(device) for column in source.read(0, int(rows[-1]) + 1))
+    estimator.eval()
+    known = -estimator.unconstrained_loss(z, condition) - estimator.trend.log_prob(z, condition)
+    return float(known.mean())
 
 
 def _for_family(sweep: FeatureEncoder, family: StimulusFamily) -> FeatureEncoder | SetEncoder:

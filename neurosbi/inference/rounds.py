@@ -10,6 +10,10 @@ of all of them. Training on the pool gives the posterior under that restricted p
 is the posterior itself but for the mass outside A_r, epsilon in each round if q is right. (Draws
 outside A_r would be right too at x_o, but spend the network on where the posterior is not.)
 
+Where the flow of a network adds nothing to its trend (see `neurosbi.nets.trend`) the region is not
+narrowed: simulations anywhere in it then tell as much about x_o as those near it, and a narrower one
+would only cut off the form that the regression has found.
+
 After each round the mean predictive distance of the used features may be computed; when it no
 longer falls, the refinement ends, and its best round is the answer. One round is always among them.
 
@@ -33,6 +37,7 @@ from neurosbi.inference.methods import method_config, train_method
 from neurosbi.inference.network import Network, Posterior
 from neurosbi.inference.target import Pool, Target
 from neurosbi.inference.truncated import EPSILON, TruncatedPrior
+from neurosbi.nets.trend import ENOUGH
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.training import resolve_device
@@ -119,7 +124,7 @@ def refine(
 
     ``simulations`` are the draws of the parameters in each round, one number for all or one for
     each. ``first`` is the posterior of the first round where there is one already (its
-    simulations are then not used again). ``options`` go to the method. With ``distance`` the
+    simulations are then not used again, and there are no more rounds if a regression suffices). ``options`` go to the method. With ``distance`` the
     refinement stops when it no longer falls and the round with the smallest one is the answer;
     without, the last one is. ``time_limit`` (s) is for drawing the parameters of one round; where
     it does not suffice the refinement ends with the rounds that were made.
@@ -138,8 +143,16 @@ def refine(
             continue
         own_seed = derive_seed(seed, f"round {number}")
         kept = shelf.load(number) if shelf is not None else None
+        narrow = bool(done) and not _regression_suffices(done[-1].network)
+        if done and not narrow and pool is None:
+            say(
+                f"round {number} is not made: a regression explains the simulations, so that those "
+                "near the recording would tell no more than the others",
+                show=progress,
+            )
+            break
         try:
-            if done:
+            if narrow:
                 region = region.narrowed_drawably(
                     done[-1].posterior, epsilon=epsilon, seed=own_seed
                 )
@@ -210,6 +223,12 @@ def _config(method: str, options: Mapping[str, Any]) -> Any:
     if hasattr(config, "withheld"):
         config = replace(config, withheld=0.0)
     return config
+
+
+def _regression_suffices(network: Network) -> bool:
+    """Whether its flow adds nothing to its trend."""
+    beyond = network.card.get("beyond_trend")
+    return beyond is not None and beyond < ENOUGH
 
 
 def _draws(

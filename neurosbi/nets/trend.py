@@ -30,7 +30,7 @@ _HELD_OUT = 5  # every fifth row tests the regression
 _NONE, _LINEAR, _TRUNCATED = range(3)
 
 
-class Trend(nn.Module):
+class Trend(ResidualMap):
     """A `LinearTrend`, a `TruncatedTrend` or none, whichever the simulations speak for."""
 
     kind: Tensor

@@ -152,6 +152,35 @@ def test_features_left_out_change_nothing():
     np.testing.assert_array_equal(*hidden)
 
 
+WITH_TREND = HOW | {"options": QUICK | {"trend": True}}
+
+
+def each_by_itself(theta, rng):
+    return theta + NOISE * rng.standard_normal(theta.shape)
+
+
+def independent(simulate=each_by_itself):
+    """Parameters are observed one by one: a regression with independent residuals is all."""
+    return Target.of_function(simulate, PARAMETERS, [0.4, -1.1, 0.7], seed=5)
+
+
+def test_where_a_regression_suffices_rounds_add_up_to_one():
+    result = refine(independent(), rounds=3, **WITH_TREND)
+    assert [r.used for r in result.rounds] == [500, 1000, 1500]
+    assert [r.prior_mass for r in result.rounds] == [1.0, 1.0, 1.0]
+    # a network that is there already is all there is to get
+    again = refine(independent(), rounds=3, first=result.posterior, **WITH_TREND)
+    assert len(again.rounds) == 1
+
+
+def test_that_no_more_rounds_are_made_is_said(capsys):
+    one = refine(independent(), rounds=1, **WITH_TREND)
+    capsys.readouterr()
+    show = WITH_TREND | {"progress": True}
+    refine(independent(), rounds=2, first=one.posterior, **show)
+    assert "round 2 is not made: a regression explains" in capsys.readouterr().err
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(BadInputError, match="at least 1 round, got rounds = 0"):
         refine(target(Counting()), rounds=0, **HOW)
