@@ -5,12 +5,13 @@ The counter and two 32-bit keys go through an avalanche hash (the constants of C
 -log(1 - U), have a resolution of 1.2e-7 and end at 15.9.
 """
 
-__all__ = ["avalanche", "exponential", "log", "mix", "unit"]
+__all__ = ["avalanche", "exponential", "mix", "unit"]
 
 import numpy as np
 
-from neurosbi_simulators.numerics.exponential import float_as_int32, fused, int32_as_float
+from neurosbi_simulators.numerics.exponential import int32_as_float
 from neurosbi_simulators.numerics.jit import kernel
+from neurosbi_simulators.numerics.logarithm import log
 
 
 @kernel
@@ -28,26 +29,6 @@ def unit(bits):
     """A float32 in [0, 1) from the upper 23 bits."""
     mantissa = np.int32((bits >> np.uint32(9)) | np.uint32(0x3F800000))
     return int32_as_float(mantissa) - np.float32(1.0)
-
-
-@kernel
-def log(u):
-    """Natural logarithm of a float32 in (0, 1]; relative error below 1e-6 of the result."""
-    f = np.float32
-    bits = float_as_int32(u)
-    exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
-    m = int32_as_float(np.int32(bits - np.int32(exponent << np.int32(23)))) - f(1.0)
-    p = fused(f(7.0376836292e-2), m, f(-1.1514610310e-1))
-    p = fused(p, m, f(1.1676998740e-1))
-    p = fused(p, m, f(-1.2420140846e-1))
-    p = fused(p, m, f(1.4249322787e-1))
-    p = fused(p, m, f(-1.6668057665e-1))
-    p = fused(p, m, f(2.0000714765e-1))
-    p = fused(p, m, f(-2.4999993993e-1))
-    p = fused(p, m, f(3.3333331174e-1))
-    square = m * m
-    p = fused(p * m, square, f(-0.5) * square)
-    return fused(f(exponent), f(0.69314718056), m + p)
 
 
 @kernel

@@ -10,9 +10,10 @@ __all__ = ["lane_keys", "normal_pair", "normals"]
 
 import numpy as np
 
-from neurosbi_simulators.numerics.counter import avalanche, log, mix, unit
+from neurosbi_simulators.numerics.counter import avalanche, mix, unit
 from neurosbi_simulators.numerics.exponential import fused
 from neurosbi_simulators.numerics.jit import entry, kernel
+from neurosbi_simulators.numerics.logarithm import log
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1

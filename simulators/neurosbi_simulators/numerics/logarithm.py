@@ -1,10 +1,13 @@
 """A natural logarithm that LLVM can vectorise, in the precision of its argument.
 
-x = 2^k m with m from sqrt(1/2) to sqrt(2), and log m = 2 artanh s with s = (m - 1)/(m + 1) by its
-series. The absolute error is below 2e-7 of max(1, log x) (float32) and 1e-15 of it (float64). For
-positive, normal numbers only.
+x = 2^k m with m from sqrt(1/2) to sqrt(2). In float32 log m is a polynomial in m - 1, without any
+division, with a relative error of log x below 1e-6; in float64 it is 2 artanh s with
+s = (m - 1)/(m + 1) by its series, with an absolute error below 1e-15 of max(1, log x). For positive,
+normal numbers only.
 
-References: W. J. Cody & W. Waite, Software Manual for the Elementary Functions (1980).
+References: S. L. Moshier, Methods and Programs for Mathematical Functions (1989), for the polynomial
+(the single-precision logarithm of the Cephes library); W. J. Cody & W. Waite, Software Manual for
+the Elementary Functions (1980).
 """
 
 __all__ = ["log"]
@@ -40,14 +43,18 @@ def _log_single(x):
     f = np.float32
     bits = float_as_int32(x)
     exponent = np.int32(np.int32(bits - np.int32(_ROOT_HALF_SINGLE)) >> np.int32(23))
-    m = int32_as_float(np.int32(bits - np.int32(exponent << np.int32(23))))
-    s = (m - f(1.0)) / (m + f(1.0))
-    square = s * s
-    p = fused(f(1 / 9), square, f(1 / 7))
-    p = fused(p, square, f(1 / 5))
-    p = fused(p, square, f(1 / 3))
-    p = fused(p, square, f(1.0))
-    return fused(f(exponent), f(_LN2), (s + s) * p)
+    m = int32_as_float(np.int32(bits - np.int32(exponent << np.int32(23)))) - f(1.0)
+    p = fused(f(7.0376836292e-2), m, f(-1.1514610310e-1))
+    p = fused(p, m, f(1.1676998740e-1))
+    p = fused(p, m, f(-1.2420140846e-1))
+    p = fused(p, m, f(1.4249322787e-1))
+    p = fused(p, m, f(-1.6668057665e-1))
+    p = fused(p, m, f(2.0000714765e-1))
+    p = fused(p, m, f(-2.4999993993e-1))
+    p = fused(p, m, f(3.3333331174e-1))
+    square = m * m
+    p = fused(p * m, square, f(-0.5) * square)
+    return fused(f(exponent), f(_LN2), m + p)
 
 
 def _log_double(x):

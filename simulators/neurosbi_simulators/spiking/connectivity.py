@@ -15,7 +15,8 @@ import numpy as np
 
 from neurosbi.errors import FitError
 from neurosbi_simulators.numerics import entry, kernel
-from neurosbi_simulators.numerics.counter import log, mix, unit
+from neurosbi_simulators.numerics.counter import mix, unit
+from neurosbi_simulators.numerics.logarithm import log
 from neurosbi_simulators.spiking.network import SpikingNetwork
 
 _TOGETHER = 64  # gaps drawn side by side
