@@ -154,7 +154,7 @@ def networks(simulator, arguments) -> tuple[Network, Network]:
         (simulator.sweep_sets, arguments.sets),
     ):
         store = nb.simulate(simulator, n, stimulus=family, seed=0)
-        made.append(nb.train(store, seed=0, **options))
+        made.append(nb.train(store, seed=0, **options).to("cpu"))
     return made[0], made[1]
 
 

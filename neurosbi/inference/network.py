@@ -4,6 +4,7 @@ __all__ = ["Network", "Posterior"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Network:
         self.parameters = tuple(Parameter(**p) for p in card["prior"])
         self.features = tuple(Feature(**f) for f in card["features"])
         self.family: StimulusFamily = family_from_dict(card["stimulus_family"])
+        self.folder: Path | None = None  # where it was opened, if it lies on disk
 
     @property
     def method(self) -> str:

@@ -60,7 +60,14 @@ from neurosbi.nets import (
 )
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.seeds import derive_seed
-from neurosbi.training import TrainingConfig, TrainingResult, fit, held_out_rows, thread_limit
+from neurosbi.training import (
+    TrainingConfig,
+    TrainingResult,
+    fit,
+    held_out_rows,
+    read_chosen,
+    thread_limit,
+)
 
 Encoder = FeatureEncoder | SetEncoder | TraceEncoder
 
@@ -264,9 +271,9 @@ def _fit_trend(
 @torch.no_grad()
 def _beyond_trend(estimator: FlowEstimator, source: EncodedRows, held_out: np.ndarray) -> float:
     """What the flow knows of held-out rows beyond the trend, in nats: 0 where that is all."""
-    rows = np.flatnonzero(held_out)[:_JUDGED_ROWS]
     device = next(estimator.parameters()).device
-    z, condition = (column[rows].to(device) for column in source.read(0, int(rows[-1]) + 1))
+    columns = read_chosen(source, held_out, most=_JUDGED_ROWS)
+    z, condition = (column.to(device) for column in columns)
     estimator.eval()
     known = -estimator.unconstrained_loss(z, condition) - estimator.trend.log_prob(z, condition)
     return float(known.mean())

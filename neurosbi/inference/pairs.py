@@ -23,7 +23,7 @@ from neurosbi.inference.simulations import Simulations, given_features, usable_r
 from neurosbi.inference.training_rows import training_rows
 from neurosbi.nets import SetEncoder
 from neurosbi.seeds import derive_seed
-from neurosbi.training import TrainingConfig, held_out_rows
+from neurosbi.training import TrainingConfig, held_out_rows, read_chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +112,9 @@ def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> 
         seed=seed,
     )
     held_out = held_out_rows(len(source), TrainingConfig(**card["training"]), seed=seed)
-    rows = np.flatnonzero(held_out)[:most]
-    z, condition = source.read(0, int(rows[-1]) + 1)
-    theta = source.bijection.inverse(z[rows].double() * source.scale + source.center)
-    return Pairs(theta.numpy(), condition[rows])
+    z, condition = read_chosen(source, held_out, most=most)
+    theta = source.bijection.inverse(z.double() * source.scale + source.center)
+    return Pairs(theta.numpy(), condition)
 
 
 def recorded_pairs(

@@ -162,7 +162,7 @@ def refine(
                 raise
             say(f"round {number} cannot be made: {error}", show=progress)
             break
-        if pool is not None:
+        if pool is not None and narrow:
             pool = pool.only(region.contains(pool.theta))
         if drawn is None:
             network, new = kept  # type: ignore[misc]  (one of the two is there)
@@ -228,7 +228,7 @@ def _config(method: str, options: Mapping[str, Any]) -> Any:
 def _regression_suffices(network: Network) -> bool:
     """Whether its flow adds nothing to its trend."""
     beyond = network.card.get("beyond_trend")
-    return beyond is not None and beyond < ENOUGH
+    return beyond is not None and np.isfinite(beyond) and beyond < ENOUGH
 
 
 def _draws(

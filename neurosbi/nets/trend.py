@@ -10,8 +10,7 @@ noise, and the corners of a box are hard for any flow.
 Where the parameters depend on the data in a clearly nonlinear way the regression is only one more
 thing to undo, and costs accuracy. So the better of the two is used only if it is enough: if the
 same regression on the columns and their squares predicts held-out rows better by ``ENOUGH`` nats
-or more, there is no trend. Nor is there where the prior alone predicts them as well. Residuals of
-the Gaussian are correlated if that predicts held-out rows better by as much.
+or more, there is no trend. Nor is there where the prior alone predicts them as well.
 """
 
 __all__ = ["Trend"]
@@ -65,9 +64,6 @@ class Trend(ResidualMap):
         def linear(z: Tensor, e: Tensor) -> LinearTrend:
             return LinearTrend(e.shape[1], dim).double().fit(z, e)
 
-        def correlated(z: Tensor, e: Tensor) -> LinearTrend:
-            return LinearTrend(e.shape[1], dim).double().fit(z, e, correlated=True)
-
         def truncated(z: Tensor, e: Tensor) -> TruncatedTrend:
             return TruncatedTrend(e.shape[1], dim).fit(z, e, center=center, spread=spread)
 
@@ -79,8 +75,6 @@ class Trend(ResidualMap):
             return  # the prior
         if _score(kinds[best], z, bent) - scores[best] >= ENOUGH:
             return
-        if best == _LINEAR and _score(correlated, z, e) - scores[best] >= ENOUGH:
-            kinds[best] = correlated
         chosen = self.linear if best == _LINEAR else self.truncated
         chosen.load_state_dict(kinds[best](z, e).state_dict())
         self.kind.fill_(best)

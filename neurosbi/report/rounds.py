@@ -25,7 +25,12 @@ def rounds_sentence(rounds: Mapping[str, np.ndarray]) -> str:
     distance, share = np.asarray(rounds["distance"]), np.asarray(rounds["prior_share"])
     answer = int(np.argmax(rounds["answer"]))
     n = len(distance)
-    made = f"{n} rounds were made" if n > 1 else "1 round was made"
+    if n == 1:
+        return (
+            "No round after the first was made: simulations near the recording would have told no "
+            "more than the others, or could not be drawn."
+        )
+    made = f"{n} rounds were made"
     if answer == 0:
         return (
             f"{made}; none after the first brought predictions nearer to the recording (mean "

@@ -2,8 +2,8 @@
 the recording of the kind the network knows? The verdict of the result is renewed accordingly.
 
 The calibration of a network is computed once and kept in its folder; every fit with that network
-takes it from there. Training leaves the first one, of the simulations it held out (`held_out`);
-``check`` replaces it by one of fresh simulations.
+takes it from there. Training leaves the first one, of the simulations it held out; ``check``
+replaces it by one of fresh simulations. Fewer cases than say anything are not kept.
 """
 
 __all__ = ["calibration_for_fit", "check", "keep_held_out_calibration", "network_calibration"]
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosbi.checks import Calibration, calibrate, calibrate_held_out
+from neurosbi.checks.calibrate import TooLittleTimeError
 from neurosbi.checks.calibration import FEWEST
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.checks.local_calibration import SOURCE as LOCAL
@@ -37,6 +38,10 @@ SIMULATIONS, DRAWS = 2_000, 199
 _ROUND = "round"  # in the card of a network that was refined for one recording
 # cases held out of the training; what a fit spends on a network without any calibration yet
 FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
+_TRACES = (
+    "networks that read traces are tested when they are trained, on the simulations that the "
+    f"training holds out, if these are at least {FEWEST}; train on more"
+)
 
 
 def check(
@@ -58,7 +63,8 @@ def check(
     (its folder too, if it has one) is replaced by one that holds all this. Or it is a `Network`
     or its folder: then its calibration is tested, and kept in the folder.
 
-    ``simulator`` is needed where the network's own is no installed one; without any, a result is
+    A network that reads traces keeps the calibration of its training: no fresh simulations are made
+    for it. ``simulator`` is needed where the network's own is no installed one; without any, a result is
     checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
     test the calibration. ``time_limit`` (seconds) is shared by the tests; what was done by then
     is used. ``threads`` simulate, ``device`` draws.
@@ -84,8 +90,9 @@ def check(
             return network_calibration(network, made, given, time_limit=time_limit, **options)
         if not isinstance(given, (Path, Result)):
             made = simulator or _simulator_of(given)
+            network = given.to(where)
             return network_calibration(
-                given.to(where), made, None, time_limit=time_limit, **options
+                network, made, network.folder, time_limit=time_limit, **options
             )
         result = open_result(given) if isinstance(given, Path) else given
         network = result.trained_network().to(where)
@@ -111,33 +118,43 @@ def network_calibration(
 ) -> Calibration:
     """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
 
-    One with other numbers, or of simulations held out of the training, is replaced. Raises what
-    `neurosbi.checks.calibrate` raises.
+    One with other numbers, or of simulations held out of the training, is replaced, unless the time
+    allows too few cases to say anything. Networks that read traces have that of their training
+    only. Raises what `neurosbi.checks.calibrate` raises.
     """
     _check_serves_all(network)
     kept = _kept(network, folder)
     if network.inputs != "features":
         if kept is None:
-            raise BadInputError(
-                "networks that read traces are tested when they are trained, on the simulations "
-                f"that the training holds out, if these are at least {FEWEST}"
-            )
+            raise BadInputError(_TRACES)
         return kept
     asked = (simulations, draws, seed)
-    partial = kept is None or kept.stopped or kept.held_out
-    if kept is not None and not partial and (kept.wanted, kept.draws, kept.seed) == asked:
+    as_asked = kept is not None and not kept.stopped and not kept.held_out
+    if kept is not None and as_asked and (kept.wanted, kept.draws, kept.seed) == asked:
         return kept
-    calibration = calibrate(
-        network,
-        simulator,
-        simulations=simulations,
-        draws=draws,
-        seed=seed,
-        time_limit=time_limit,
-        threads=threads,
-        progress=progress,
-    )
-    if folder is not None and is_network(folder):
+    try:
+        calibration = calibrate(
+            network,
+            simulator,
+            simulations=simulations,
+            draws=draws,
+            seed=seed,
+            time_limit=time_limit,
+            threads=threads,
+            progress=progress,
+        )
+    except TooLittleTimeError:
+        if kept is None:
+            raise
+        calibration = kept
+    if kept is not None and (calibration is kept or calibration.n < FEWEST):
+        say(
+            f"the time limit allows too few fresh simulations; the calibration on {kept.n:,} earlier "
+            "ones stays",
+            show=progress,
+        )
+        return kept
+    if folder is not None and is_network(folder) and calibration.n >= FEWEST:
         _keep(calibration, network, folder, progress=progress)
     return calibration
 
@@ -145,10 +162,12 @@ def network_calibration(
 def keep_held_out_calibration(
     network: "Network", simulations: "Simulations", folder: Path, *, progress: bool = True
 ) -> None:
-    """Leave a first calibration beside a new ``network``, of what its training held out.
+    """Leave a first calibration beside a ``network`` that has none, of what its training held out.
 
     Nothing is left where that is too little to say anything.
     """
+    if _kept(network, folder) is not None:
+        return
     calibration = calibrate_held_out(network, simulations, most=FIT_SIMULATIONS, draws=FIT_DRAWS)
     if calibration.n >= FEWEST:
         _keep(calibration, network, folder, progress=progress)
@@ -157,15 +176,16 @@ def keep_held_out_calibration(
 def calibration_for_fit(
     network: "Network",
     simulator: Simulator,
-    folder: Path,
     *,
     threads: int | None = None,
     progress: bool = True,
 ) -> Calibration | None:
-    """Any calibration that is kept in the network's ``folder``; where there is none, a quick one.
+    """Any calibration that is kept in the network's folder; where there is none, a quick one.
 
-    None, with a word on stderr, if the simulator is too slow even for that, or takes traces.
+    None, with a word on stderr, if the simulator is too slow even for that, and for networks that
+    read traces, which can only be tested when they are trained.
     """
+    folder = network.folder
     kept = _kept(network, folder)
     if kept is not None:
         return kept
@@ -209,7 +229,8 @@ def _kept(network: "Network", folder: Path | None) -> Calibration | None:
     except (KeyError, ValueError):
         return None
     mine = tuple(p.name for p in network.parameters)
-    return calibration if calibration.parameters == mine else None
+    useful = calibration.parameters == mine and calibration.n >= FEWEST
+    return calibration if useful else None
 
 
 def _check_result(
@@ -227,10 +248,12 @@ def _check_result(
     try:
         _check_serves_all(network)
         made = simulator or _simulator_of(network)
+        folder = result.network_folder
+        if network.inputs != "features" and _kept(network, folder) is None:
+            raise BadInputError(_TRACES)
     except BadInputError as error:
         say(f"the calibration of the network is not tested: {error}", show=show)
     else:
-        folder = result.network_folder
         calibration = network_calibration(network, made, folder, time_limit=share, **options)
         seconds["calibration"] = round(calibration.seconds, 3)
         diagnostics["calibration"] = calibration.to_dataset()
@@ -239,21 +262,26 @@ def _check_result(
     if time_limit is not None:
         share = max(time_limit - (time.monotonic() - began), share or 0.0)
     began = time.monotonic()
-    protocol = protocol_of(network, result.stored)
-    unlike = check_misspecification(network, protocol)
-    diagnostics["misspecification"] = unlike.to_dataset()
-    reasons += unlike.reasons
-    if _ROUND not in network.card:  # simulations of the whole prior say nothing of a part of it
-        local = check_locally(
-            network, protocol, seed=options["seed"], time_limit=share, progress=show
+    if network.inputs == "trace":
+        say(
+            "the tests at the recording are of features, which this network does not see", show=show
         )
-        diagnostics["local_calibration"] = local.to_dataset()
-        reasons += local.reasons
+    else:
+        protocol = protocol_of(network, result.stored)
+        unlike = check_misspecification(network, protocol)
+        diagnostics["misspecification"] = unlike.to_dataset()
+        reasons += unlike.reasons
+        sources.append(MISSPECIFICATION)
+        if _ROUND not in network.card:  # simulations of the whole prior say nothing of a part of it
+            local = check_locally(
+                network, protocol, seed=options["seed"], time_limit=share, progress=show
+            )
+            diagnostics["local_calibration"] = local.to_dataset()
+            reasons += local.reasons
+            sources.append(LOCAL)
     seconds["checks at the recording"] = round(time.monotonic() - began, 3)
     stored = replace(result.stored, diagnostics=diagnostics, seconds=seconds)
-    checked = judge_again(
-        replace(result, stored=stored), reasons, sources=[*sources, LOCAL, MISSPECIFICATION]
-    )
+    checked = judge_again(replace(result, stored=stored), reasons, sources=sources)
     if result.folder is not None:
         write_result(checked, result.folder, existing="overwrite")
     return checked

@@ -2,12 +2,12 @@
 
 __all__ = ["PREDICTIVE", "infer", "recording_facts", "trace_stride"]
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neurosbi.checks import Reason
+from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -16,7 +16,6 @@ from neurosbi.steps.plan import Plan
 from neurosbi.steps.results import Result, assemble_result
 from neurosbi.steps.sweeps import SweepChecks, check_sweeps
 from neurosbi.steps.timer import Timer
-from neurosbi.store import cache_directory
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network, Posterior
@@ -106,14 +105,12 @@ def infer(
     reasons: list[Reason] = []
     if "round" not in posterior.network.card:  # a refined network serves this recording alone
         with timer("calibration"):
-            folder = Path(
-                plan.config.get("network_path")
-                or cache_directory() / "networks" / str(net.card.get("config_hash"))
+            calibration = calibration_for_fit(net, simulator, threads=threads, progress=show)
+        if calibration is None:
+            reasons.append(
+                Reason("caution", "the calibration of the network was not tested", CALIBRATION)
             )
-            calibration = calibration_for_fit(
-                net, simulator, folder, threads=threads, progress=show
-            )
-        if calibration is not None:
+        else:
             diagnostics["calibration"] = calibration.to_dataset()
             reasons += calibration.reasons
     if inputs is not None:

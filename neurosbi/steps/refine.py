@@ -166,7 +166,7 @@ def _key(
 
     config = method_config(plan.method, **options)
     return {
-        "refinement": 1,
+        "refinement": 2,
         "method": plan.method,
         "method_version": METHODS[plan.method].version,
         "options": asdict(config) | {"training": config.training.numbers()},

@@ -45,8 +45,7 @@ def train(
     GPU), `InterruptedRunError` (Ctrl-C or SIGTERM; a checkpoint was written).
     """
     from neurosbi.inference.methods import method_config, network_weights, train_method
-    from neurosbi.steps.check import keep_held_out_calibration
-    from neurosbi.training import resolve_device, thread_limit
+    from neurosbi.training import resolve_device
     from neurosbi.training.checkpoint import UnusableCheckpointError
 
     if existing not in ("resume", "overwrite", "error"):
@@ -75,7 +74,7 @@ def train(
         weights, card = read_network(path)
         if card.get("config_hash") == key:
             say(f"{path} is trained already", show=progress)
-            return _built(card, weights)
+            return _calibrated(_built(card, weights, path), store, config, progress=progress)
         raise BadInputError(
             f"{path} holds a network of other simulations or options (its configuration is "
             f"{card.get('config_hash')}, the one asked for {key}); choose another output, or "
@@ -107,10 +106,8 @@ def train(
     write_network(path, network_weights(network), network.card)
     checkpoint.unlink(missing_ok=True)
     # what is returned is what any later session opens
-    network = open_network(path).to(network.device)
-    with thread_limit(config.training.threads):
-        keep_held_out_calibration(network, store, path, progress=progress)
-    return network
+    opened = open_network(path).to(network.device)
+    return _calibrated(opened, store, config, progress=progress)
 
 
 def open_network(path: str | Path) -> "Network":
@@ -119,7 +116,7 @@ def open_network(path: str | Path) -> "Network":
     Raises `BadInputError` if it is missing, damaged, a pickle, or of an unknown method.
     """
     weights, card = read_network(Path(path))
-    return _built(card, weights)
+    return _built(card, weights, Path(path))
 
 
 def cached_network(
@@ -189,10 +186,25 @@ def network_key(
     )
 
 
-def _built(card: dict[str, Any], weights: dict[str, Any]) -> "Network":
+def _built(card: dict[str, Any], weights: dict[str, Any], path: Path) -> "Network":
     from neurosbi.inference.methods import load_network
 
-    return load_network(card, weights)
+    network = load_network(card, weights)
+    network.folder = path
+    return network
+
+
+def _calibrated(
+    network: "Network", store: "Simulations", config: Any, *, progress: bool
+) -> "Network":
+    """The network, with a calibration beside it, also after a run that ended before that."""
+    from neurosbi.steps.check import keep_held_out_calibration
+    from neurosbi.training import thread_limit
+
+    assert network.folder is not None
+    with thread_limit(config.training.threads):
+        keep_held_out_calibration(network, store, network.folder, progress=progress)
+    return network
 
 
 def _check_place(path: Path) -> None:

@@ -17,7 +17,7 @@ from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import config_hash, finite_data
 
 CALIBRATION = "calibration.json"
-_LAYOUT = 1  # also raised when test cases are drawn or ranked in another way
+_LAYOUT = 2  # also raised when test cases are drawn or ranked in another way
 
 
 def network_hash(card: Mapping[str, Any]) -> str:

@@ -7,7 +7,14 @@ full shuffle. The plan depends on the seed and the epoch only, so streamed and r
 give the same numbers for equal ``shuffle_rows``.
 """
 
-__all__ = ["Batches", "RowSource", "TensorRows", "held_out_rows", "make_batches"]
+__all__ = [
+    "Batches",
+    "RowSource",
+    "TensorRows",
+    "held_out_rows",
+    "make_batches",
+    "read_chosen",
+]
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -157,14 +164,22 @@ class Batches:
         return tuple(c.index_select(0, places) for c in columns)
 
     def _read_validation(self) -> tuple[Tensor, ...]:
-        size, n = self.config.block_rows, len(self.source)
-        parts = []
-        for start in range(0, n, size):
-            stop = min(start + size, n)
-            held = torch.as_tensor(self.held_out[start:stop])
-            if held.any():
-                parts.append(tuple(c[held] for c in self.source.read(start, stop)))
-        return tuple(torch.cat(column).to(self.device) for column in zip(*parts, strict=True))
+        columns = read_chosen(self.source, self.held_out, block_rows=self.config.block_rows)
+        return tuple(column.to(self.device) for column in columns)
+
+
+def read_chosen(
+    source: RowSource, chosen: np.ndarray, *, most: int | None = None, block_rows: int = 4096
+) -> tuple[Tensor, ...]:
+    """The columns of the (first ``most``) rows ``chosen`` [row], read in blocks."""
+    rows = np.flatnonzero(chosen)[:most]
+    parts = []
+    for start in range(0, int(rows[-1]) + 1, block_rows):
+        stop = min(start + block_rows, len(source))
+        inside = rows[(rows >= start) & (rows < stop)]
+        if len(inside):
+            parts.append(tuple(c[inside - start] for c in source.read(start, stop)))
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def held_out_rows(n: int, config: TrainingConfig, *, seed: int) -> np.ndarray:

@@ -168,9 +168,23 @@ def test_where_a_regression_suffices_rounds_add_up_to_one():
     result = refine(independent(), rounds=3, **WITH_TREND)
     assert [r.used for r in result.rounds] == [500, 1000, 1500]
     assert [r.prior_mass for r in result.rounds] == [1.0, 1.0, 1.0]
+    assert all(abs(r.network.card["beyond_trend"]) < 0.1 for r in result.rounds)
     # a network that is there already is all there is to get
     again = refine(independent(), rounds=3, first=result.posterior, **WITH_TREND)
     assert len(again.rounds) == 1
+
+
+def test_finished_rounds_lead_to_the_same_regions():
+    """One that narrows, with a trend: correlated parameters are more than it knows."""
+    shelf, shorter = Shelf(), WITH_TREND | {"simulations": 300}
+    made = refine(target(Counting()), rounds=2, shelf=shelf, **shorter)
+    assert made.rounds[1].prior_mass < 0.5
+    del shelf.kept[2]
+    again = refine(target(Counting()), rounds=2, shelf=shelf, **shorter)
+    assert again.rounds[1].prior_mass == made.rounds[1].prior_mass
+    np.testing.assert_array_equal(
+        again.posterior.sample(50, seed=1), made.posterior.sample(50, seed=1)
+    )
 
 
 def test_that_no_more_rounds_are_made_is_said(capsys):

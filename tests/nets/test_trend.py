@@ -12,15 +12,11 @@ BOX_WEIGHT = np.array([[0.2, 0.0], [-0.1, 0.1], [0.0, 0.2]])
 SD = np.array([0.15, 0.3])
 
 
-def linear_rows(n, *, bend=0.0, noise=((0.4, 0.0), (0.0, 0.1))):
+def linear_rows(n, *, bend=0.0):
     rng = np.random.default_rng(0)
     e = rng.standard_normal((n, 3))
-    z = e @ WEIGHT + 0.2 + bend * (e[:, :2] ** 2 - 1) + rng.standard_normal((n, 2)) @ noise
+    z = e @ WEIGHT + 0.2 + bend * (e[:, :2] ** 2 - 1) + [0.4, 0.1] * rng.standard_normal((n, 2))
     return torch.as_tensor(z), torch.as_tensor(e)
-
-
-def correlated_rows(n):
-    return linear_rows(n, noise=((0.4, 0.07), (0.0, 0.05)))
 
 
 def boxed_rows(n, center=0.0, spread=1.0):
@@ -50,18 +46,6 @@ def test_residuals_of_a_linear_problem_are_standard_normal():
     np.testing.assert_allclose(log_det.numpy(), -np.log(0.4 * 0.1), atol=0.03)
 
 
-def test_correlated_residuals_are_made_independent():
-    z, e = correlated_rows(20_000)
-    trend = fitted(z, e)
-    assert trend.name == "linear"
-    r, _ = trend.residual(z, e)
-    np.testing.assert_allclose(np.cov(r.numpy().T), np.eye(2), atol=0.03)
-    covariance = np.array([[0.16, 0.028], [0.028, 0.0074]])
-    off = (z - e @ torch.as_tensor(WEIGHT) - 0.2).numpy()
-    exact = stats.multivariate_normal(np.zeros(2), covariance).logpdf(off)
-    assert trend.log_prob(z, e).mean() == pytest.approx(exact.mean(), abs=0.01)
-
-
 @pytest.mark.parametrize(("center", "spread"), [(0.0, 1.0), (0.3, 0.5)])
 def test_residuals_of_a_problem_cut_off_at_walls_are_standard_normal(center, spread):
     z, e = boxed_rows(20_000, center, spread)
@@ -75,20 +59,18 @@ def test_residuals_of_a_problem_cut_off_at_walls_are_standard_normal(center, spr
     np.testing.assert_allclose(np.corrcoef(r.numpy().T)[0, 1], 0, atol=0.03)
 
 
-@pytest.mark.parametrize("rows", [linear_rows, correlated_rows, boxed_rows])
+@pytest.mark.parametrize("rows", [linear_rows, boxed_rows])
 def test_the_log_slope_is_that_of_the_residuals(rows):
     z, e = rows(400)
     trend = fitted(z, e)
     assert trend.name != "none"
-    step, columns = 1e-5, []
-    for shift in step * torch.eye(2, dtype=torch.float64):
-        ahead, behind = (trend.residual(z + s, e)[0] for s in (shift, -shift))
-        columns.append((ahead - behind) / (2 * step))
-    numerical = torch.linalg.slogdet(torch.stack(columns, dim=-1)).logabsdet
+    step = 1e-5
+    ahead, behind = (trend.residual(z + s, e)[0] for s in (step, -step))
+    numerical = ((ahead - behind) / (2 * step)).log().sum(1)
     torch.testing.assert_close(trend.residual(z, e)[1], numerical, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("rows", [linear_rows, correlated_rows, boxed_rows])
+@pytest.mark.parametrize("rows", [linear_rows, boxed_rows])
 def test_restore_undoes_residual(rows):
     z, e = rows(500)
     trend = fitted(z, e)

@@ -61,21 +61,28 @@ def levels(result):
 def test_a_fit_takes_any_calibration_that_is_kept(network_folder):
     network = nb.open_network(network_folder)
     (network_folder / CALIBRATION).unlink(missing_ok=True)
-    first = calibration_for_fit(network, SIMULATOR, network_folder, progress=False)
+    first = calibration_for_fit(network, SIMULATOR, progress=False)
     assert first.n == 200
     nb.check(network_folder, **CHECK)
-    again = calibration_for_fit(network, SIMULATOR, network_folder, progress=False)
+    again = calibration_for_fit(network, SIMULATOR, progress=False)
     assert (again.n, again.draws) == (150, 19)
 
 
 def test_training_leaves_a_calibration_on_what_it_held_out(tmp_path):
     options = {"epochs": 1, "transforms": 1, "hidden": (8,), "device": "cpu", "progress": False}
     network = nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "many", **options)
-    kept = calibration_for_fit(network, SIMULATOR, tmp_path / "many", progress=False)
+    kept = calibration_for_fit(network, SIMULATOR, progress=False)
     assert (kept.held_out, kept.n) == (True, 150)
     fresh = nb.check(tmp_path / "many", **CHECK)  # the numbers are the same, the cases are not
     assert not fresh.held_out
-    assert not calibration_for_fit(network, SIMULATOR, tmp_path / "many", progress=False).held_out
+    assert not calibration_for_fit(network, SIMULATOR, progress=False).held_out
+    # an interrupted run is made up for, but what is there is not made again
+    nb.check(tmp_path / "many", **CHECK)
+    nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "many", **options)
+    assert not calibration_for_fit(network, SIMULATOR, progress=False).held_out
+    (tmp_path / "many" / CALIBRATION).unlink()
+    nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "many", **options)
+    assert calibration_for_fit(network, SIMULATOR, progress=False).held_out
     nb.train(MemorySimulations(SIMULATOR, 300), out=tmp_path / "few", **options)
     assert not (tmp_path / "few" / CALIBRATION).exists()
 
@@ -86,17 +93,31 @@ def test_a_simulator_that_allows_few_cases_is_said(monkeypatch, network_folder, 
     monkeypatch.setattr("neurosbi.steps.check.FIT_LIMIT", 4.5)
     (network_folder / CALIBRATION).unlink(missing_ok=True)
     network = nb.open_network(network_folder)
-    assert calibration_for_fit(network, SIMULATOR, network_folder) is None
-    told = capsys.readouterr().err
-    assert "allowed only" in told
-    assert "neurosbi check" in told
+    for _ in range(2):  # the few cases are not kept either
+        assert calibration_for_fit(network, SIMULATOR) is None
+        told = capsys.readouterr().err
+        assert "allowed only" in told
+        assert "neurosbi check" in told
+
+
+@pytest.mark.parametrize("limit", [1e-9, 4.5])
+def test_a_short_check_does_not_replace_a_calibration(monkeypatch, tmp_path, capsys, limit):
+    options = {"epochs": 1, "transforms": 1, "hidden": (8,), "device": "cpu", "progress": False}
+    nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "net", **options)
+    before = (tmp_path / "net" / CALIBRATION).read_text()
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    kept = nb.check(tmp_path / "net", **(CHECK | {"time_limit": limit, "progress": True}))
+    assert kept.held_out
+    assert "the calibration on 150 earlier ones stays" in capsys.readouterr().err
+    assert (tmp_path / "net" / CALIBRATION).read_text() == before
 
 
 def test_a_simulator_that_is_too_slow_for_a_fit_is_said(monkeypatch, network_folder, capsys):
     monkeypatch.setattr("neurosbi.steps.check.FIT_LIMIT", 1e-9)
     (network_folder / CALIBRATION).unlink(missing_ok=True)
     network = nb.open_network(network_folder)
-    assert calibration_for_fit(network, SIMULATOR, network_folder) is None
+    assert calibration_for_fit(network, SIMULATOR) is None
     assert "too short for one batch" in capsys.readouterr().err
 
 
@@ -176,8 +197,8 @@ def test_a_network_is_checked_by_itself_and_remembers(network_folder):
 def test_a_damaged_or_foreign_calibration_is_computed_again(network_folder, text):
     path = network_folder / CALIBRATION
     path.write_text(text)
-    assert nb.check(network_folder, **(CHECK | {"simulations": 50})).n == 50
-    assert json.loads(path.read_text())["layout"] == 1
+    assert nb.check(network_folder, **(CHECK | {"simulations": FEWEST})).n == FEWEST
+    assert json.loads(path.read_text())["layout"] == 2
 
 
 def test_a_network_in_memory_needs_its_simulator():
@@ -200,7 +221,8 @@ def test_a_result_without_its_network_is_a_sentence(fitted, tmp_path):
         nb.check(tmp_path / "nothing", **CHECK)
 
 
-def test_too_short_a_limit_leaves_the_result_as_it_was(fitted):
+def test_too_short_a_limit_leaves_the_result_as_it_was(fitted, network_folder):
+    (network_folder / CALIBRATION).unlink(missing_ok=True)
     before = {p: p.read_bytes() for p in fitted.folder.rglob("*") if p.is_file()}
     with pytest.raises(BadInputError, match="too short for one batch"):
         nb.check(fitted.folder, simulations=333, draws=19, time_limit=1e-9, progress=False)

@@ -87,6 +87,15 @@ def test_it_is_calibrated_on_what_the_training_held_out(fitted):
     assert nb.check(fitted.network_folder, progress=False).held_out
 
 
+def test_that_it_was_not_calibrated_is_said(tmp_path, capsys):
+    few = QUICK | {"simulations": 300, "progress": True}
+    result = nb.fit(ALLEN, output=tmp_path / "few", inputs="trace", seed=1, **few)
+    assert result.calibration is None
+    assert "train on more" in capsys.readouterr().err
+    assert any("calibration of the network was not tested" in r for r in result.verdict.reasons)
+    assert nb.check(tmp_path / "few", progress=False).calibration is None
+
+
 def test_a_network_given_brings_its_inputs(fitted):
     plan = plan_fit(ALLEN, network=fitted.network)
     assert plan.config["inputs"] == "both"
