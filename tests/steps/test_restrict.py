@@ -153,3 +153,33 @@ def test_a_fit_of_a_restricted_simulator(tmp_path):
     assert recorded["digest"] == simulator.prior_region.digest
     draws = result.posterior.to_array("variable").values.reshape(3, -1).T
     assert simulator.prior_region.contains(simulator.parameters, draws).mean() > 0.9
+
+
+def test_rounds_after_a_restriction(tmp_path):
+    """Data with all features: the region is where they can come from, in every round."""
+    simulator = restricted()
+    x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
+    names = [f.name for f in simulator.feature_set]
+    result = nb.fit(
+        FeatureTable(tmp_path / "prep.csv", dict(zip(names, x_o.tolist(), strict=True))),
+        simulator=simulator,
+        simulations=1000,
+        rounds=2,
+        samples=500,
+        epochs=15,
+        ensemble=1,
+        trend=False,
+        device="cpu",
+        progress=False,
+    )
+    shares = result.stored.rounds["prior_share"]
+    assert len(shares) == 2
+    assert shares[1] < 0.5
+    # flat prior, Gaussian likelihood, far from the edges of the box
+    precision = LinearGaussian.matrix.T @ LinearGaussian.matrix / LinearGaussian.noise_sd**2
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ LinearGaussian.matrix.T @ x_o / LinearGaussian.noise_sd**2
+    draws = result.posterior.to_array("variable").values.reshape(3, -1).T
+    sd = np.sqrt(np.diag(covariance))
+    assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.5 * sd)
+    assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 0.4)
