@@ -124,10 +124,11 @@ def refine(
 
     ``simulations`` are the draws of the parameters in each round, one number for all or one for
     each. ``first`` is the posterior of the first round where there is one already (its
-    simulations are then not used again, and there are no more rounds if a regression suffices). ``options`` go to the method. With ``distance`` the
-    refinement stops when it no longer falls and the round with the smallest one is the answer;
-    without, the last one is. ``time_limit`` (s) is for drawing the parameters of one round; where
-    it does not suffice the refinement ends with the rounds that were made.
+    simulations are then not used again, and there are no more rounds if a regression suffices).
+    ``options`` go to the method. With ``distance`` the refinement stops when it no longer falls and
+    the round with the smallest one is the answer; without, the last one is. ``time_limit`` (s) is
+    for drawing the parameters of one round; where it does not suffice the refinement ends with the
+    rounds that were made.
 
     Raises `BadInputError` for fewer than one round, and what training raises.
     """

@@ -64,8 +64,8 @@ def check(
     or its folder: then its calibration is tested, and kept in the folder.
 
     A network that reads traces keeps the calibration of its training: no fresh simulations are made
-    for it. ``simulator`` is needed where the network's own is no installed one; without any, a result is
-    checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
+    for it. ``simulator`` is needed where the network's own is no installed one; without any, a
+    result is checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
     test the calibration. ``time_limit`` (seconds) is shared by the tests; what was done by then
     is used. ``threads`` simulate, ``device`` draws.
 
@@ -149,8 +149,8 @@ def network_calibration(
         calibration = kept
     if kept is not None and (calibration is kept or calibration.n < FEWEST):
         say(
-            f"the time limit allows too few fresh simulations; the calibration on {kept.n:,} earlier "
-            "ones stays",
+            f"too few fresh simulations to say anything: the calibration on {kept.n:,} earlier ones "
+            "stays",
             show=progress,
         )
         return kept
