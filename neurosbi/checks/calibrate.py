@@ -4,7 +4,7 @@ Test cases are simulated for the purpose, or are those that the training held ou
 learned from these, and for a slow simulator they are the only affordable ones.
 """
 
-__all__ = ["TooLittleTimeError", "calibrate", "calibrate_held_out"]
+__all__ = ["calibrate", "calibrate_held_out"]
 
 import time
 from collections.abc import Sequence
@@ -27,10 +27,6 @@ _BATCH = 100  # cases simulated and drawn for at once
 _FIRST_ENDS = (10, 20, 40, 80)  # the first ones are smaller: a slow simulator is found out early
 
 
-class TooLittleTimeError(BadInputError):
-    """A time limit that is over before the first batch of cases is done."""
-
-
 def calibrate(
     network: "Network",
     simulator: Simulator,
@@ -45,9 +41,9 @@ def calibrate(
     """Test ``network`` on fresh simulations of its prior and stimuli, ``draws`` for each.
 
     After ``time_limit`` seconds the cases done by then are used. The first cases are the same for
-    any number of them. Raises `BadInputError` for another simulator than the network's or numbers
-    that make no sense, `TooLittleTimeError` for a limit too short for one batch, `FitError` if no
-    simulation ended properly.
+    any number of them. Raises `BadInputError` for another simulator than the network's, numbers
+    that make no sense, or a limit too short for one batch; `FitError` if no simulation ended
+    properly.
     """
     from neurosbi.inference.pairs import family_pairs
     from neurosbi.inference.ranks import rank_pairs
@@ -73,7 +69,7 @@ def calibrate(
             elapsed = time.monotonic() - began
             stopped = time_limit is not None and elapsed > time_limit and done < simulations
             if time_limit is not None and elapsed > time_limit and len(parts) == 1:
-                raise TooLittleTimeError(
+                raise BadInputError(
                     f"the time limit of {time_limit:g} s is too short for one batch: {n} "
                     f"simulations with {draws} draws each took {elapsed:.3g} s; allow more "
                     "(--time-limit)"

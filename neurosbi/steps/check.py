@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosbi.checks import Calibration, calibrate, calibrate_held_out
-from neurosbi.checks.calibrate import TooLittleTimeError
 from neurosbi.checks.calibration import FEWEST
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.checks.local_calibration import SOURCE as LOCAL
@@ -132,22 +131,17 @@ def network_calibration(
     as_asked = kept is not None and not kept.stopped and not kept.held_out
     if kept is not None and as_asked and (kept.wanted, kept.draws, kept.seed) == asked:
         return kept
-    try:
-        calibration = calibrate(
-            network,
-            simulator,
-            simulations=simulations,
-            draws=draws,
-            seed=seed,
-            time_limit=time_limit,
-            threads=threads,
-            progress=progress,
-        )
-    except TooLittleTimeError:
-        if kept is None:
-            raise
-        calibration = kept
-    if kept is not None and (calibration is kept or calibration.n < FEWEST):
+    calibration = calibrate(
+        network,
+        simulator,
+        simulations=simulations,
+        draws=draws,
+        seed=seed,
+        time_limit=time_limit,
+        threads=threads,
+        progress=progress,
+    )
+    if kept is not None and calibration.n < FEWEST:
         say(
             f"too few fresh simulations to say anything: the calibration on {kept.n:,} earlier ones "
             "stays",
