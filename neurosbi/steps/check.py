@@ -37,10 +37,6 @@ SIMULATIONS, DRAWS = 2_000, 199
 _ROUND = "round"  # in the card of a network that was refined for one recording
 # cases held out of the training; what a fit spends on a network without any calibration yet
 FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
-_TRACES = (
-    "networks that read traces are tested when they are trained, on the simulations that the "
-    f"training holds out, if these are at least {FEWEST}; train on more"
-)
 
 
 def check(
@@ -121,11 +117,9 @@ def network_calibration(
     allows too few cases to say anything. Networks that read traces have that of their training
     only. Raises what `neurosbi.checks.calibrate` raises.
     """
-    _check_serves_all(network)
+    _check_testable(network, folder)
     kept = _kept(network, folder)
-    if network.inputs != "features":
-        if kept is None:
-            raise BadInputError(_TRACES)
+    if kept is not None and network.inputs != "features":
         return kept
     asked = (simulations, draws, seed)
     as_asked = kept is not None and not kept.stopped and not kept.held_out
@@ -240,11 +234,9 @@ def _check_result(
     reasons, sources = [], []
     began = time.monotonic()
     try:
-        _check_serves_all(network)
-        made = simulator or _simulator_of(network)
         folder = result.network_folder
-        if network.inputs != "features" and _kept(network, folder) is None:
-            raise BadInputError(_TRACES)
+        _check_testable(network, folder)
+        made = simulator or _simulator_of(network)
     except BadInputError as error:
         say(f"the calibration of the network is not tested: {error}", show=show)
     else:
@@ -281,11 +273,16 @@ def _check_result(
     return checked
 
 
-def _check_serves_all(network: "Network") -> None:
+def _check_testable(network: "Network", folder: Path | None) -> None:
     if _ROUND in network.card:
         raise BadInputError(
             "this network was refined for one recording, so that its calibration over all "
             "recordings means nothing; check the network of its first round"
+        )
+    if network.inputs != "features" and _kept(network, folder) is None:
+        raise BadInputError(
+            "networks that read traces are tested when they are trained, on the simulations that "
+            f"the training holds out, if these are at least {FEWEST}; train on more"
         )
 
 

@@ -264,7 +264,7 @@ def test_a_time_limit_keeps_what_is_done(monkeypatch):
         slow_network(), SlowMembrane(), simulations=500, draws=19, time_limit=2.5, progress=False
     )
     assert calibration.stopped
-    assert 10 < calibration.n < 500
+    assert calibration.n in (20, 40, 80)  # whole batches, more than the first
     assert f"allowed {calibration.n} of 500" in calibration.sentence
 
 

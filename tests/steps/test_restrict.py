@@ -29,6 +29,19 @@ def restricted(**how):
     return nb.restrict(HalfHidden(), **({"pilot": 1500, "progress": False} | how))
 
 
+def exact_moments(x_o):
+    """Mean and sd of a flat prior and a Gaussian likelihood, far from the edges of the box."""
+    precision = LinearGaussian.matrix.T @ LinearGaussian.matrix / LinearGaussian.noise_sd**2
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ LinearGaussian.matrix.T @ x_o / LinearGaussian.noise_sd**2
+    return mean, np.sqrt(np.diag(covariance))
+
+
+def measured(x_o, folder):
+    names = [f.name for f in HalfHidden().feature_set]
+    return FeatureTable(folder / "prep.csv", dict(zip(names, x_o.tolist(), strict=True)))
+
+
 def test_simulations_of_the_restricted_prior(tmp_path):
     simulator = restricted()
     region = simulator.prior_region
@@ -75,11 +88,7 @@ def test_the_posterior_of_complete_data_is_that_of_the_whole_prior(tmp_path):
     theta = np.array([[1.0, -0.5, 0.5]])
     x_o = HalfHidden().simulate(theta, seed=5).x[0]
     draws = net.posterior(x_o).sample(4000, seed=0)
-    # exact: flat prior, Gaussian likelihood, far from the edges of the box
-    precision = LinearGaussian.matrix.T @ LinearGaussian.matrix / LinearGaussian.noise_sd**2
-    covariance = np.linalg.inv(precision)
-    mean = covariance @ LinearGaussian.matrix.T @ x_o / LinearGaussian.noise_sd**2
-    sd = np.sqrt(np.diag(covariance))
+    mean, sd = exact_moments(x_o)
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.4 * sd)
     assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 0.3)
     assert simulator.prior_region.contains(simulator.parameters, draws).mean() > 0.95
@@ -137,10 +146,8 @@ def test_the_verb_says_before_and_after(run, tmp_path):
 def test_a_fit_of_a_restricted_simulator(tmp_path):
     simulator = restricted()
     x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
-    names = [f.name for f in simulator.feature_set]
-    table = FeatureTable(tmp_path / "prep.csv", dict(zip(names, x_o.tolist(), strict=True)))
     result = nb.fit(
-        table,
+        measured(x_o, tmp_path),
         simulator=simulator,
         simulations=1000,
         samples=200,
@@ -159,9 +166,8 @@ def test_rounds_after_a_restriction(tmp_path):
     """Data with all features: the region is where they can come from, in every round."""
     simulator = restricted()
     x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
-    names = [f.name for f in simulator.feature_set]
     result = nb.fit(
-        FeatureTable(tmp_path / "prep.csv", dict(zip(names, x_o.tolist(), strict=True))),
+        measured(x_o, tmp_path),
         simulator=simulator,
         simulations=1000,
         rounds=2,
@@ -169,17 +175,14 @@ def test_rounds_after_a_restriction(tmp_path):
         epochs=15,
         ensemble=1,
         trend=False,
+        output=tmp_path / "result",
         device="cpu",
         progress=False,
     )
     shares = result.stored.rounds["prior_share"]
     assert len(shares) == 2
     assert shares[1] < 0.5
-    # flat prior, Gaussian likelihood, far from the edges of the box
-    precision = LinearGaussian.matrix.T @ LinearGaussian.matrix / LinearGaussian.noise_sd**2
-    covariance = np.linalg.inv(precision)
-    mean = covariance @ LinearGaussian.matrix.T @ x_o / LinearGaussian.noise_sd**2
+    mean, sd = exact_moments(x_o)
     draws = result.posterior.to_array("variable").values.reshape(3, -1).T
-    sd = np.sqrt(np.diag(covariance))
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.5 * sd)
     assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 0.4)
