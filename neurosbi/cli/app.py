@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from neurosbi import __version__
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
 _VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report", "doctor")
@@ -31,9 +32,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"neurosbi {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the Python traceback of an error."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version."
+    ),
 ) -> None:
     """Options that come before the verb."""
 

@@ -1,6 +1,8 @@
 import pytest
 from toys import LinearGaussian, PassiveMembrane
 
+import neurosbi as nb
+from neurosbi.cli import main
 from neurosbi.cli.options import parse_settings, parse_shards, parse_stimulus
 from neurosbi.errors import BadInputError
 
@@ -108,3 +110,10 @@ def test_help_shows_the_defaults_it_names(verb, words, capsys):
     with pytest.raises(SystemExit):
         main([verb, "--help"])
     assert words in capsys.readouterr().out  # brackets are markup unless they are escaped
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"neurosbi {nb.__version__}\n"
