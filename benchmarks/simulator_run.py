@@ -70,10 +70,7 @@ def _workers() -> list[int]:
 def measure(name: str, *, quick: bool, **settings) -> Measured:
     model = nb.simulator(name, **settings)
     model.simulate(model.sample_prior(1, seed=0), seed=0, threads=1)  # compile
-    began = cpu_seconds()
-    model.simulate(model.sample_prior(1, seed=1), seed=1, threads=1)
-    slow = cpu_seconds() - began > 0.5
-    few = 2 if slow else min(model.smallest_batch, 64)
+    few = min(model.smallest_batch, 64)  # below it, vectors would be partly empty
     theta = model.sample_prior(few, seed=0)
     began = cpu_seconds()
     model.simulate(theta, seed=0, threads=1)
@@ -83,7 +80,8 @@ def measure(name: str, *, quick: bool, **settings) -> Measured:
     many = max(4 * few, 1 << max(int(wanted), 1).bit_length() - 1)
     theta = model.sample_prior(many, seed=0)
     times, failed = [], 0
-    for _ in range(1 if quick or slow else REPEATS):
+    once = quick or each * many > 2 * SECONDS
+    for _ in range(1 if once else REPEATS):
         began = cpu_seconds()
         batch = model.simulate(theta, seed=0, threads=1)
         times.append((cpu_seconds() - began) / many)

@@ -26,7 +26,7 @@ _PUBLIC = {
     "check": "neurosbi.steps.check",
     "fit": "neurosbi.steps.fit",
     "open_network": "neurosbi.steps.train",
-    "open_result": "neurosbi.steps.results",
+    "open_result": "neurosbi.steps.result_folder",
     "open_simulations": "neurosbi.store",
     "read_data": "neurosbi.recordings",
     "read_recording": "neurosbi.recordings",

@@ -7,7 +7,7 @@ from toys import PassiveMembrane
 
 from neurosbi.checks import predictive_check
 from neurosbi.contract import SweepObservation
-from neurosbi.steps.results import assemble_result
+from neurosbi.steps.assemble import assemble_result
 
 SIMULATOR = PassiveMembrane()
 TRUTH = np.array([[150.0, 15.0, -70.0]])

@@ -13,7 +13,7 @@ from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
 if TYPE_CHECKING:
     from neurosbi.contract import Simulator
-    from neurosbi.steps.results import Result
+    from neurosbi.steps.result import Result
 
 NEEDS_ARGUMENTS = True
 

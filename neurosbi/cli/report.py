@@ -27,7 +27,7 @@ def report(
     Example: neurosbi report neurosbi-results/cell/hodgkin-huxley-npe -o cell.html
     """
     from neurosbi.errors import BadInputError
-    from neurosbi.steps.results import open_result, rebuild_report
+    from neurosbi.steps.result_folder import open_result, rebuild_report
 
     if output is None:
         path = rebuild_report(result)

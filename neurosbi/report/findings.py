@@ -24,7 +24,7 @@ from neurosbi.report.inputs import input_sentence, input_table
 from neurosbi.report.rounds import rounds_sentence, rounds_table
 from neurosbi.report.summary import feature_table, parameter_table, summary_sentences
 from neurosbi.report.sweeps import gain_sentence, sweep_table
-from neurosbi.store.results import StoredResult
+from neurosbi.store.stored_result import StoredResult
 
 
 @dataclass(frozen=True, eq=False)

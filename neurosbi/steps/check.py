@@ -25,7 +25,8 @@ from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.judging import judge_again
 from neurosbi.steps.recording_checks import check_locally, check_misspecification, protocol_of
 from neurosbi.steps.restrict import as_trained
-from neurosbi.steps.results import Result, open_result, write_result
+from neurosbi.steps.result import Result
+from neurosbi.steps.result_folder import open_result, write_result
 from neurosbi.store.calibrations import read_calibration, write_calibration
 from neurosbi.store.networks import is_network
 

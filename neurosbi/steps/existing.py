@@ -9,7 +9,8 @@ from typing import Any, Literal
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.steps.plan import Plan
-from neurosbi.steps.results import Result, open_result
+from neurosbi.steps.result import Result
+from neurosbi.steps.result_folder import open_result
 from neurosbi.store import config_hash
 from neurosbi.store.atomic import check_writable
 

@@ -24,7 +24,8 @@ from neurosbi.steps.infer import PREDICTIVE, infer
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.prior_check import prior_check
-from neurosbi.steps.results import Result, write_result
+from neurosbi.steps.result import Result
+from neurosbi.steps.result_folder import write_result
 from neurosbi.steps.sweeps import condition_of
 from neurosbi.steps.timer import Timer
 from neurosbi.store import config_hash

@@ -21,11 +21,13 @@ from neurosbi.inference.slices import CHAINS, DRAWS, TUNE
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.announce import announce
+from neurosbi.steps.assemble import assemble_result
 from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.infer import PREDICTIVE, TRACES, recording_facts, trace_stride
 from neurosbi.steps.plan import Plan, plan_fit
 from neurosbi.steps.prior_check import prior_check
-from neurosbi.steps.results import Result, assemble_result, write_result
+from neurosbi.steps.result import Result
+from neurosbi.steps.result_folder import write_result
 from neurosbi.steps.timer import Timer
 
 if TYPE_CHECKING:

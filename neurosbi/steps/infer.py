@@ -11,9 +11,10 @@ from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.assemble import assemble_result
 from neurosbi.steps.inputs import check_inputs, trace_reasons
 from neurosbi.steps.plan import Plan
-from neurosbi.steps.results import Result, assemble_result
+from neurosbi.steps.result import Result
 from neurosbi.steps.sweeps import SweepChecks, check_sweeps
 from neurosbi.steps.timer import Timer
 

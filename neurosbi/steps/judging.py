@@ -21,7 +21,7 @@ from neurosbi.report.sweeps import used_checks
 from neurosbi.store.sweep_results import SweepResults
 
 if TYPE_CHECKING:
-    from neurosbi.steps.results import Result
+    from neurosbi.steps.result import Result
 
 
 def judge_fit(

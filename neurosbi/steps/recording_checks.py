@@ -18,7 +18,7 @@ from neurosbi.contract import Feature, Observation, SimulationBatch
 from neurosbi.errors import BadInputError
 from neurosbi.progress import progress_bar
 from neurosbi.seeds import derive_seed
-from neurosbi.store.results import StoredResult
+from neurosbi.store.stored_result import StoredResult
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network, Posterior

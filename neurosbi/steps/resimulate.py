@@ -9,7 +9,7 @@ import numpy as np
 from neurosbi.contract import Simulator, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.registry import simulator as make_simulator
-from neurosbi.store.results import StoredResult
+from neurosbi.store.stored_result import StoredResult
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,13 +20,11 @@ own ``from_zarr`` refuses every store of Zarr >= 3 and names the same way.
 Reference: https://python.arviz.org/en/stable/schema/schema.html
 """
 
-__all__ = ["DIAGNOSTICS", "StoredResult", "read_results", "result_tree", "write_results"]
+__all__ = ["read_results", "write_results"]
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,117 +34,10 @@ import xarray as xr
 from neurosbi.contract import Feature, Observation, Parameter, Stimulus, SweepObservation
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
-from neurosbi.store.cache import finite_data
-from neurosbi.store.input_results import InputResults, input_groups, input_results
-from neurosbi.store.sweep_results import SweepResults, sweep_groups, sweep_results
-
-LAYOUT = 1  # raised when a reader of today could not read what a writer of tomorrow writes
-_JSON_ATTRIBUTES = ("config", "simulator", "versions", "verdict", "seconds", "recording")
-DIAGNOSTICS = ("calibration", "local_calibration", "misspecification", "sampling")
-_RESERVED = {"chain", "draw"}
-_NAME = re.compile(r"[^/\x00.][^/\x00]*")
-
-
-@dataclass(frozen=True, eq=False)
-class StoredResult:
-    """All that a report is made of, as plain arrays and data.
-
-    ``theta[draw, theta]`` and ``log_prob[draw]`` are the posterior draws; ``prior_theta``,
-    ``prior_x``, ``prior_status`` [sim, ...] simulations of the prior at the recorded stimulus;
-    ``predictive_x[draw, feature]``, ``predictive_status[draw]`` those of posterior draws and
-    ``traces`` (dims sim, time[, channel]; one variable, ``v`` in mV or counts; time in ms) their
-    first few or None. ``history`` maps
-    epoch, train_loss, validation_loss, ... to arrays of one length, or is None. ``recording``,
-    ``simulator``, ``config``, ``versions``, ``verdict``, ``seconds`` are plain data. ``sweeps`` are
-    all sweeps of a fit to several; ``observation`` is then the one that figures show. ``rounds``
-    are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
-    ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
-    log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
-    ``diagnostics`` are the further checks, by the names of `DIAGNOSTICS`, as they store themselves.
-    ``rounds`` are columns [round] of a refinement: simulations, used, prior_share, distance, answer.
-    ``importance`` has arrays [draw] (weight, log_likelihood) and numbers (log_evidence,
-    log_evidence_error, pareto_k, efficiency) where the simulator has a likelihood.
-    ``inputs`` is the trace, where the posterior is conditioned on it.
-    """
-
-    parameters: tuple[Parameter, ...]
-    features: tuple[Feature, ...]
-    theta: np.ndarray
-    log_prob: np.ndarray
-    prior_theta: np.ndarray
-    prior_x: np.ndarray
-    prior_status: np.ndarray
-    observation: Observation
-    predictive_x: np.ndarray
-    predictive_status: np.ndarray
-    traces: xr.Dataset | None
-    history: Mapping[str, np.ndarray] | None
-    seed: int
-    recording: Mapping[str, Any] = field(default_factory=dict)
-    simulator: Mapping[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    verdict: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    true_theta: np.ndarray | None = None
-    sweeps: SweepResults | None = None
-    diagnostics: Mapping[str, xr.Dataset] = field(default_factory=dict)
-    rounds: Mapping[str, np.ndarray] | None = None
-    importance: Mapping[str, Any] | None = None
-    inputs: InputResults | None = None
-
-
-def result_tree(
-    result: StoredResult, *, checks: Mapping[str, np.ndarray] | None = None
-) -> xr.DataTree:
-    """The result as a DataTree; ``checks`` are arrays [feature] for the group of that name.
-
-    Raises `BadInputError` where a parameter's name cannot name a variable.
-    """
-    _check_names(result.parameters)
-    groups = {
-        "/posterior": _draws(result.parameters, result.theta),
-        "/sample_stats": _sample_stats(result),
-        "/prior": _draws(result.parameters, result.prior_theta),
-        "/posterior_predictive": _posterior_predictive(result),
-        "/prior_predictive": _simulations(result.features, result.prior_x, result.prior_status),
-        "/observed_data": _observed(result),
-        "/constant_data": _stimulus(result.observation),
-    }
-    if checks:
-        groups["/checks"] = xr.Dataset(
-            {name: ("feature", np.asarray(values)) for name, values in checks.items()},
-            coords=_feature_coordinate(result.features),
-        )
-    if result.sweeps is not None:
-        names = tuple(p.name for p in result.parameters)
-        groups |= sweep_groups(result.sweeps, _feature_coordinate(result.features), names)
-    groups |= {f"/{name}": values for name, values in result.diagnostics.items()}
-    if result.rounds:
-        n = len(next(iter(result.rounds.values())))
-        groups["/rounds"] = xr.Dataset(
-            {name: ("round", np.asarray(v)) for name, v in result.rounds.items()},
-            coords={"round": np.arange(1, n + 1)},
-        )
-    if result.inputs is not None:
-        groups |= input_groups(result.inputs)
-    if result.history:
-        groups["/training"] = xr.Dataset(
-            {
-                name: ("epoch", np.asarray(v))
-                for name, v in result.history.items()
-                if name != "epoch"
-            }
-            | {"epoch": ("epoch", _epochs(result.history))}
-        )
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {
-        "layout": LAYOUT,
-        "inference_library": "neurosbi",
-        "inference_library_version": result.versions.get("neurosbi", ""),
-        "seed": int(result.seed),
-    } | {name: json.dumps(finite_data(getattr(result, name))) for name in _JSON_ATTRIBUTES}
-    return tree
+from neurosbi.store.input_results import input_results
+from neurosbi.store.result_tree import LAYOUT
+from neurosbi.store.stored_result import DIAGNOSTICS, JSON_ATTRIBUTES, WEIGHTS, StoredResult
+from neurosbi.store.sweep_results import sweep_results
 
 
 def write_results(tree: xr.DataTree, path: Path) -> None:
@@ -207,169 +98,6 @@ def _damaged(path: Path, error: Exception) -> BadInputError:
     )
 
 
-def _check_names(parameters: tuple[Parameter, ...]) -> None:
-    for parameter in parameters:
-        if parameter.name in _RESERVED or not _NAME.fullmatch(parameter.name):
-            raise BadInputError(
-                f"a parameter cannot be stored under the name {parameter.name!r}: rename it in the "
-                "simulator (no slash, no leading dot, not chain or draw)"
-            )
-
-
-def _draws(parameters: tuple[Parameter, ...], theta: np.ndarray) -> xr.Dataset:
-    variables = {}
-    for i, p in enumerate(parameters):
-        attributes: dict[str, Any] = {"units": p.unit, "low": p.low, "high": p.high}
-        attributes |= {"scale": p.scale, "description": p.description, "source": p.source}
-        attributes["order"] = i  # a Zarr group lists its arrays in any order
-        if p.default is not None:
-            attributes["default"] = float(p.default)
-        variables[p.name] = (("chain", "draw"), theta[None, :, i], attributes)
-    return xr.Dataset(variables, coords=_chain_coordinates(len(theta)))
-
-
-def _chain_coordinates(n: int) -> dict[str, Any]:
-    return {"chain": np.zeros(1, dtype=np.int64), "draw": np.arange(n)}
-
-
-_WEIGHTS = {"weight": "importance weight", "log_likelihood": "log-likelihood of the recording"}
-
-
-def _sample_stats(result: StoredResult) -> xr.Dataset:
-    columns = {"lp": ("", result.log_prob, "log posterior density")}
-    importance = result.importance or {}
-    columns |= {k: ("", importance[k], text) for k, text in _WEIGHTS.items() if k in importance}
-    numbers = {k: float(v) for k, v in importance.items() if k not in _WEIGHTS}
-    return _chain(columns).assign_attrs(numbers)
-
-
-def _importance(group: xr.Dataset) -> dict[str, Any] | None:
-    if "weight" not in group:
-        return None
-    return {k: group[k].values[0] for k in _WEIGHTS} | {str(k): v for k, v in group.attrs.items()}
-
-
-def _chain(columns: Mapping[str, tuple[str, np.ndarray, str]]) -> xr.Dataset:
-    n = len(next(iter(columns.values()))[1])
-    return xr.Dataset(
-        {
-            name: (
-                ("chain", "draw"),
-                np.asarray(values)[None],
-                {"units": unit, "description": text},
-            )
-            for name, (unit, values, text) in columns.items()
-        },
-        coords=_chain_coordinates(n),
-    )
-
-
-def _feature_coordinate(features: tuple[Feature, ...]) -> dict[str, Any]:
-    def text(values: list[str]) -> tuple[str, np.ndarray]:
-        return "feature", np.array(values, dtype=object)  # variable length: in the Zarr v3 registry
-
-    return {
-        "feature": text([f.name for f in features]),
-        "feature_unit": text([f.unit for f in features]),
-        "feature_description": text([f.description for f in features]),
-    }
-
-
-def _simulations(features: tuple[Feature, ...], x: np.ndarray, status: np.ndarray) -> xr.Dataset:
-    status = np.asarray(status, dtype=np.int8)
-    return xr.Dataset(
-        {
-            "x": (("chain", "draw", "feature"), x[None]),
-            "status": (
-                ("chain", "draw"),
-                status[None],
-                {"meaning": "0 ok, 1 no spikes, 2 blow-up, 3 failed"},
-            ),
-            "valid": (("chain", "draw"), (status < 2)[None]),
-        },
-        coords=_chain_coordinates(len(x)) | _feature_coordinate(features),
-    )
-
-
-def _posterior_predictive(result: StoredResult) -> xr.Dataset:
-    group = _simulations(result.features, result.predictive_x, result.predictive_status)
-    if result.traces is None:
-        return group
-    (name, values), *_ = result.traces.data_vars.items()
-    channels = [str(d) for d in values.dims if d not in ("sim", "time")]
-    values = values.transpose("sim", "time", *channels)
-    group = group.assign(
-        {
-            str(name): (
-                ("chain", "trace", "trace_time", *channels),
-                values.values.astype(np.float32)[None],
-                {**values.attrs, "is_trace": 1},
-            )
-        }
-    ).assign_coords(
-        trace=("trace", np.arange(values.sizes["sim"]), {"description": "the draw it belongs to"}),
-        trace_time=("trace_time", values["time"].values.astype(np.float64), {"units": "ms"}),
-    )
-    named = [c for c in channels if c in values.coords]
-    labels = {c: (c, np.array([str(v) for v in values[c].values], dtype=object)) for c in named}
-    return group.assign_coords(labels)
-
-
-def _observed(result: StoredResult) -> xr.Dataset:
-    o = result.observation
-    group = xr.Dataset(
-        {"x": ("feature", np.asarray(o.x, dtype=np.float64))},
-        coords=_feature_coordinate(result.features),
-        attrs={"notes": json.dumps(list(o.notes))},
-    )
-    if isinstance(o, SweepObservation):
-        voltage = np.asarray(o.voltage, dtype=np.float64)
-        group = group.assign(voltage=("time", voltage, {"units": "mV"}))
-        group = group.assign_coords(_time(len(voltage), o.dt))
-    if o.record is not None:
-        group["record"] = (("record_time", *_RECORD_DIMS[o.record.ndim - 1]), o.record)
-    if o.sweep is not None:
-        group.attrs["sweep"] = int(o.sweep)
-    if o.dt is not None:
-        group.attrs["dt"] = float(o.dt)
-    if result.true_theta is not None:
-        group["true_theta"] = ("parameter", np.asarray(result.true_theta, dtype=np.float64))
-    return group
-
-
-_RECORD_DIMS = ((), ("population",))
-
-
-def _stimulus(o: Observation) -> xr.Dataset:
-    # Any sampling of the current serves the eye; the exact stimulus is in the attributes or, for
-    # a waveform, in its own variable.
-    stimulus = o.stimulus
-    description = {k: v for k, v in stimulus.to_dict().items() if k != "current"}
-    group = xr.Dataset(attrs={"stimulus": json.dumps(description)})
-    if isinstance(o, SweepObservation):
-        n = len(o.voltage)
-        current = np.full(n, np.nan)
-        sampled = stimulus.sampled(o.dt)[:n]
-        current[: len(sampled)] = sampled
-        if len(sampled):
-            current[len(sampled) :] = sampled[-1]
-        group = group.assign(current=("time", current, {"units": stimulus.unit}))
-        group = group.assign_coords(_time(n, o.dt))
-    if stimulus.current is not None:
-        group["waveform"] = ("sample", stimulus.current, {"units": stimulus.unit})
-    return group
-
-
-def _time(n: int, dt: float) -> dict[str, Any]:
-    return {"time": ("time", np.arange(n) * dt, {"units": "ms"})}
-
-
-def _epochs(history: Mapping[str, Any]) -> np.ndarray:
-    if "epoch" in history:
-        return np.asarray(history["epoch"])
-    return np.arange(1, 1 + len(next(iter(history.values()))))
-
-
 def _encoding(group: xr.Dataset) -> dict[str, dict[str, Any]]:
     # One chunk per array: they are small, and few files are kind to shared file systems.
     return {
@@ -393,7 +121,7 @@ def _stored(tree: xr.DataTree) -> StoredResult:
     history = None
     if "training" in groups:
         history = {str(name): v.values for name, v in groups["training"].variables.items()}
-    extra = {name: json.loads(tree.attrs[name]) for name in _JSON_ATTRIBUTES}
+    extra = {name: json.loads(tree.attrs[name]) for name in JSON_ATTRIBUTES}
     return StoredResult(
         parameters=tuple(_parameter(name, posterior[name].attrs) for name in names),
         features=features,
@@ -470,3 +198,9 @@ def _traces(predictive: xr.Dataset) -> xr.Dataset | None:
         coords={"time": ("time", predictive["trace_time"].values, {"units": "ms"})}
         | {c: (c, predictive[c].values) for c in channels if c in predictive.coords},
     )
+
+
+def _importance(group: xr.Dataset) -> dict[str, Any] | None:
+    if "weight" not in group:
+        return None
+    return {k: group[k].values[0] for k in WEIGHTS} | {str(k): v for k, v in group.attrs.items()}

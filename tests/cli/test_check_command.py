@@ -10,7 +10,7 @@ from passive_cell import SIMULATOR
 
 import neurosbi as nb
 from neurosbi.cli import main
-from neurosbi.steps.results import write_result
+from neurosbi.steps.result_folder import write_result
 
 QUICK = ["-n", "100", "--draws", "19", "--quiet"]
 

@@ -2,7 +2,7 @@ import pytest
 from passive_cell import fitted
 
 from neurosbi.cli import main
-from neurosbi.steps.results import write_result
+from neurosbi.steps.result_folder import write_result
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from neurosbi.checks.calibration import FEWEST
 from neurosbi.errors import BadInputError
 from neurosbi.steps.check import calibration_for_fit
 from neurosbi.steps.judging import judge_again
-from neurosbi.steps.results import write_result
+from neurosbi.steps.result_folder import write_result
 from neurosbi.store.calibrations import CALIBRATION
 
 CHECK = {"simulations": 150, "draws": 19, "progress": False}

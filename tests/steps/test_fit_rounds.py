@@ -13,7 +13,7 @@ from toys import LinearGaussian
 import neurosbi as nb
 from neurosbi.contract import CurrentStep, Stimulus, SweepObservation
 from neurosbi.errors import BadInputError, FitError
-from neurosbi.steps.results import open_result
+from neurosbi.steps.result_folder import open_result
 
 X_O = np.array([0.9, -1.2, 0.6, 0.4])
 QUICK = {

@@ -10,8 +10,8 @@ from passive_cell import SIMULATOR, fitted, observe
 
 from neurosbi.checks import verdict_of
 from neurosbi.errors import BadInputError, FitError
-from neurosbi.steps import results as steps
-from neurosbi.steps.results import open_result, rebuild_report, write_result
+from neurosbi.steps import result_folder as steps
+from neurosbi.steps.result_folder import open_result, rebuild_report, write_result
 
 FILES = {
     "results.zarr", "summary.csv", "pairplot.png", "predictive.png", "report.html", "manifest.json",
@@ -122,7 +122,7 @@ def test_a_folder_of_someone_else_is_never_replaced(result, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("stage", ["write_results", "png", "render_report", "_write_manifest"])
+@pytest.mark.parametrize("stage", ["write_results", "png", "render_report", "write_manifest"])
 def test_a_full_disk_leaves_the_old_result_and_nothing_else(own_folder, result, monkeypatch, stage):
     before = snapshot(own_folder)
 

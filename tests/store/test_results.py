@@ -10,7 +10,8 @@ from passive_cell import fitted
 
 from neurosbi.contract import Parameter, Stimulus
 from neurosbi.errors import BadInputError
-from neurosbi.store.results import read_results, result_tree, write_results
+from neurosbi.store.result_tree import result_tree
+from neurosbi.store.results import read_results, write_results
 
 
 @pytest.fixture(scope="module")

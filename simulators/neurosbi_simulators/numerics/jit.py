@@ -8,6 +8,11 @@ file. The folder is therefore named by a hash of all simulator sources: any edit
 from the loop and stops vectorisation. The fast-math flags leave out ``nnan`` and ``ninf``, which
 would delete the tests that detect a blow-up, and ``reassoc``, which harms range reduction. Only a
 `reduction` may add in any order: a sum over an array is not vectorised otherwise.
+
+On Intel processors with AVX-512 LLVM uses vectors of half the width unless told not to, out of care
+for programs with few vector instructions, which would lower the clock for little. These have many:
+whole vectors are up to 1.5 times faster. Whoever sets NUMBA_CPU_FEATURES or NUMBA_CPU_NAME has the
+last word.
 """
 
 __all__ = ["FASTMATH", "entry", "kernel", "reduction", "source_hash"]
@@ -18,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.codegen import get_host_cpu_features
 
 from neurosbi.cache_folder import cache_directory
 
@@ -39,7 +45,15 @@ def _use_own_cache_folder() -> None:
     numba.config.CACHE_DIR = str(cache_directory() / "compiled" / source_hash())  # type: ignore[attr-defined]
 
 
+def _use_whole_vectors() -> None:
+    if numba.config.CPU_FEATURES is None:  # type: ignore[attr-defined]
+        features = get_host_cpu_features()
+        if "+avx512f" in features.split(","):
+            numba.config.CPU_FEATURES = f"{features},-prefer-256-bit"  # type: ignore[attr-defined]
+
+
 _use_own_cache_folder()
+_use_whole_vectors()
 
 _compiled: Any = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
 # a kernel is called from compiled code only: without the wrappers for Python and C it compiles
