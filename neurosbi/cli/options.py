@@ -80,15 +80,20 @@ def parse_stimulus(text: str, simulator: "Simulator") -> "Stimulus | StimulusFam
 
     "family": all stimuli of the simulator's family; "default": the simulator's default stimulus;
     "amplitude=170,onset=205,duration=1000,total=1450,holding=0,unit=pA": one step (ms);
-    the same with ranges low:high for amplitude, onset and duration: a family of steps.
-    Raises `BadInputError` for anything else.
+    the same with ranges low:high for amplitude, onset and duration: a family of steps. Currents
+    without a unit are in pA, as in `Stimulus.step`.
+    Raises `BadInputError` for anything else, and for a current into a model that takes none.
     """
     if text == "family":
         return simulator.stimulus_family
     if text == "default":
         return simulator.stimulus
     values = _step_values(text)
-    unit = values.pop("unit", simulator.stimulus.unit)
+    if simulator.stimulus.is_spontaneous:
+        raise BadInputError(
+            f"{simulator.name} is spontaneously active and takes no current; leave --stimulus out"
+        )
+    unit = values.pop("unit", "pA")
     if any(":" in v for v in values.values()):
         return _step_family(text, values, unit)
     from neurosbi.contract import Stimulus

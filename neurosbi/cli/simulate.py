@@ -45,7 +45,8 @@ def simulate(
         typer.Option(
             help=(
                 "family: stimuli drawn from the simulator's family; default: its default "
-                "stimulus; or a step: amplitude=170,onset=205,duration=1000,unit=pA (ms). "
+                "stimulus; or a step: amplitude=170,onset=205,duration=1000,unit=pA (ms; "
+                "or unit=uA/cm2). "
                 "Ranges low:high make a family of steps."
             )
         ),
@@ -108,10 +109,10 @@ def simulate(
     a store holds depends on the simulator, the stimulus and the seed alone,
     not on threads or shards.
 
-    Example, 100,000 cells that each get a current step of 170 pA:
+    Example, 100,000 cells of 1.9e-4 cm2 that each get a step of 170 pA:
 
     neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
-    --stimulus amplitude=170,onset=205,duration=1000
+    --set area=1.9e-4 --stimulus amplitude=170,onset=205,duration=1000
 
     Open the store with xarray.open_zarr("sims.zarr"), or, checked, with
     neurosbi.open_simulations("sims.zarr").

@@ -68,6 +68,8 @@ class Stimulus:
         unit: str = "pA",
     ) -> "Stimulus":
         """A square step of ``amplitude`` above ``holding``, from ``onset`` for ``duration`` ms."""
+        if unit == NO_CURRENT:
+            raise BadInputError("a step of current needs a unit: pA or uA/cm2")
         offset = onset + duration
         return cls(
             unit=unit,

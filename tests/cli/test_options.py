@@ -72,6 +72,16 @@ def test_stimuli():
     assert (step.holding, step.unit) == (-20, "pA")
     dense = parse_stimulus("amplitude=5,onset=10,duration=100,unit=uA/cm2", LinearGaussian())
     assert (dense.unit, dense.total) == ("uA/cm2", 110)
+    # a bare number is pA for every simulator, as in Python
+    bare = parse_stimulus("amplitude=5,onset=10,duration=100", nb.simulator("hodgkin-huxley"))
+    assert bare.unit == "pA"
+
+
+def test_a_current_into_a_model_that_takes_none():
+    with pytest.raises(BadInputError, match="pyloric is spontaneously active and takes no current"):
+        parse_stimulus("amplitude=100,onset=100,duration=500", nb.simulator("pyloric"))
+    with pytest.raises(BadInputError, match="needs a unit"):
+        nb.Stimulus.step(amplitude=100, onset=100, duration=500, unit="")
 
 
 def test_a_family_with_ranges():

@@ -84,7 +84,8 @@ class PerArea(CurrentClampSimulator):
         area = self.settings["area"]
         if area is None:
             raise BadInputError(
-                f"{self.name} computes per membrane area: give the cell's area in cm2 "
-                "(--area, for example 1.9e-4), or use hodgkin-huxley-cortical, which needs none"
+                f"{self.name} computes per membrane area, so a current in pA needs the cell's area "
+                "in cm2 (setting area: --set area=1.9e-4); or give the current in uA/cm2, or use "
+                "hodgkin-huxley-cortical, which needs none"
             )
         return stimulus.scaled(_AMPERE / area, "uA/cm2")
