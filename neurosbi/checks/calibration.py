@@ -156,10 +156,14 @@ class Calibration:
         )
         for chosen, level in shifts:
             if chosen.any():
+                worst = int(np.argmax(np.abs(bent) * chosen))
+                quantile, share = self._most_bent(worst)
+                whose = f" of {self.parameters[worst]}" if chosen.sum() > 1 else ""
                 yield _reason(
                     level,
-                    f"the posterior of {self._names(chosen)} is shifted: the truth lies below its "
-                    f"median in {_percents(self.curve_at_half[chosen])} of {cases}",
+                    f"the posterior of {self._names(chosen)} is shifted or skewed: the truth lies "
+                    f"below the {100 * quantile:.0f} % quantile{whose} in {100 * share:.0f} % of "
+                    f"{cases}",
                 )
         yield from self._joint_findings(cases, significant, bool(off.any()))
 
@@ -183,6 +187,12 @@ class Calibration:
                     f"truth up to {100 * abs(error):.0f} % too {'often' if error > 0 else 'rarely'}"
                     f" in {cases} (TARP)",
                 )
+
+    def _most_bent(self, parameter: int) -> tuple[float, float]:
+        """The level where the curve of a parameter is farthest off, and the curve there."""
+        curve, levels = self.curve(self.theta[:, parameter]), np.linspace(0, 1, self.draws + 2)
+        at = int(np.argmax(np.abs(curve - levels)))
+        return float(levels[at]), float(curve[at])
 
     @property
     def curve_at_half(self) -> np.ndarray:

@@ -91,14 +91,23 @@ class PriorPredictiveCheck:
         return tuple(found)
 
     def describe(self, i: int) -> str:
-        """Feature ``i`` in words: its name, the observed value and the model's range, with units."""
+        """Feature ``i`` in words: its name, the observed value and the model's range, with units.
+
+        A feature need not lie outside to be described: it may be odd beside the others only.
+        """
         feature, value = self.features[i], self.x_observed[i]
         name, unit = feature.name.replace("_", " "), _unit(feature.unit)
         if not np.isfinite(value):
-            return f"{name} (undefined in the recording; the model always has it)"
+            often = f"in {100 * self.defined[i]:.0f} % of its simulations"
+            return (
+                f"{name} (undefined in the recording; the model has it "
+                f"{'always' if self.outside[i] else often})"
+            )
         if not np.isfinite(self.low[i]):
             return f"{name} ({value:.4g}{unit}; in the model it is never defined)"
-        return f"{name} ({value:.4g}{unit}; the model gives {self.low[i]:.4g} to {self.high[i]:.4g}{unit})"
+        gives = f"the model gives {self.low[i]:.4g} to {self.high[i]:.4g}{unit}"
+        beside = "" if self.outside[i] else ", but not beside the other features"
+        return f"{name} ({value:.4g}{unit}; {gives}{beside})"
 
 
 def prior_predictive_check(

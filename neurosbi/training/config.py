@@ -20,7 +20,8 @@ class TrainingConfig:
     Batches hold ``batch_size`` rows, fewer (at least 32) where an epoch would have fewer than
     ``min_steps`` steps; the learning rate then shrinks with the square root of the batch.
     ``epochs`` is the length of the learning-rate schedule (None: 20, and more where that would be
-    fewer than 3,500 steps, at most 100); training may end earlier by ``patience`` (epochs without a better validation loss) or ``max_minutes``. Validation uses
+    fewer steps than the method wants, at most 100); training may end earlier by ``patience`` (epochs
+    without a better validation loss) or ``max_minutes``. Validation uses
     ``validation_fraction`` of the rows, at most ``max_validation``, all of them each epoch.
     ``ema_decay`` averages the weights over steps; the average is validated and kept.
     Data above ``memory_gb`` are streamed, shuffled within ``shuffle_rows`` rows at a time (None:

@@ -80,6 +80,7 @@ def fit(
     seed: int,
     device: str = "auto",
     record: bool = False,
+    steps: int = STEPS,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: bool = True,
@@ -88,7 +89,8 @@ def fit(
 
     ``loss(*columns) -> [row]`` defaults to ``module.loss``. ``record`` says that in training it
     has fixed shapes and never looks at values (no ``if`` on a tensor, no rows chosen by a mask),
-    so that a GPU can replay its steps, which is several times faster. With ``checkpoint`` an earlier,
+    so that a GPU can replay its steps, which is several times faster. ``steps`` are wanted of a
+    training of default length (see `epochs_for`). With ``checkpoint`` an earlier,
     unfinished training of the same ``fingerprint`` is continued; the file is left for the caller
     to remove once the weights are stored.
 
@@ -108,7 +110,8 @@ def fit(
             device=where,
             record=record,
         )
-        run = _Run(module, step, batches, config, seed, threads)
+        epochs = config.epochs or epochs_for(batches.steps, wanted=steps)
+        run = _Run(module, step, batches, config, seed, threads, epochs)
         mark = f"{fingerprint}/{seed}/{len(batches.held_out)}/{config.numbers()}"
         store = _Checkpoint(checkpoint, mark, config.checkpoint_seconds)
         store.load_into(run)
@@ -120,9 +123,9 @@ def fit(
         return run.finish()
 
 
-def epochs_for(steps: int) -> int:
+def epochs_for(steps: int, *, wanted: int = STEPS) -> int:
     """The length of a training whose epochs have ``steps`` steps, where none is asked for."""
-    return min(max(FEWEST_EPOCHS, round(STEPS / steps)), MOST_EPOCHS)
+    return min(max(FEWEST_EPOCHS, round(wanted / steps)), MOST_EPOCHS)
 
 
 class _Run:
@@ -136,13 +139,14 @@ class _Run:
         config: TrainingConfig,
         seed: int,
         threads: int,
+        epochs: int,
     ) -> None:
         self.module, self.optimization = module, optimization
         self.batches, self.config = batches, config
         self.seed, self.threads = seed, threads
         # noise of the gradient per unit of learning: the same as with the batches asked for
         self.peak_rate = config.learning_rate * math.sqrt(batches.batch_size / config.batch_size)
-        self.epochs = config.epochs or epochs_for(batches.steps)
+        self.epochs = epochs
         self.epoch = self.step = 0  # finished epochs; finished steps of the present epoch
         self.rate = 0.0  # learning rate of the last step
         self.history: list[EpochRecord] = []

@@ -70,7 +70,7 @@ def test_features_that_exist_on_one_side_only():
     result = run([0.0, 5.0, np.nan], prior)
     assert result.outside.tolist() == [False, True, True]
     assert "in the model it is never defined" in result.sentences[0]
-    assert "the model always has it" in result.sentences[0]
+    assert "the model has it always" in result.sentences[0]
 
 
 def test_too_few_alike_is_said_not_hidden():
