@@ -153,6 +153,22 @@ def _reach(check: PriorPredictiveCheck) -> Iterator[Reason]:
         )
 
 
+def _presence(
+    check: PredictiveCheck, level: Level, chosen: np.ndarray, how: str, only: str
+) -> Iterator[Reason]:
+    """One reason for all features that are ``how`` in the recording and seldom so in predictions."""
+    if not chosen.any():
+        return
+    names = [f.name.replace("_", " ") for f, c in zip(check.features, chosen, strict=True) if c]
+    low, high = (f"{100 * f(check.defined[chosen]):.0f}" for f in (np.min, np.max))
+    be, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    yield Reason(
+        level,
+        f"{', '.join(names)} {be} {how} in the recording, but {only}"
+        f"{low if low == high else f'{low} to {high}'} % of the predictions have {them}",
+    )
+
+
 def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
     if check.valid_fraction < MOST_VALID:
         yield Reason(
@@ -163,15 +179,10 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
     if not check.valid.any():
         return
     observed = np.isfinite(check.x_observed)
-    for i in np.flatnonzero(check.presence < LITTLE_AGREEMENT):
-        name = check.features[i].name.replace("_", " ")
-        where = "only " if observed[i] else ""
-        how = "is defined" if observed[i] else "is undefined"
-        yield Reason(
-            "do not use" if check.presence[i] < NO_AGREEMENT else "caution",
-            f"{name} {how} in the recording, but {where}{100 * check.defined[i]:.0f} % of the "
-            "predictions have it",
-        )
+    never, seldom = check.presence < NO_AGREEMENT, check.presence < LITTLE_AGREEMENT
+    for level, chosen in (("do not use", never), ("caution", seldom & ~never)):
+        yield from _presence(check, level, chosen & observed, "defined", "only ")
+        yield from _presence(check, level, chosen & ~observed, "undefined", "")
     compared = np.isfinite(check.distance)
     if not compared.any():
         yield Reason("caution", "no feature of the recording could be compared with predictions")

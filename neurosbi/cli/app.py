@@ -13,7 +13,8 @@ from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
 _VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
-_STOPPED = "stopped; run the same command again to continue"
+# where no step has said it more exactly
+_STOPPED = "stopped; finished simulations and trainings are kept for the same command"
 
 # typer may ship its own copy of click: this is the class it really raises
 _UsageError: Any = typer.BadParameter.__mro__[1]

@@ -133,7 +133,11 @@ def fit(
     time_limit: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Seconds after which the chains end where they are. \\[default: 3600]"
+            min=1,
+            help=(
+                "Seconds after which the chains end where they are; the search for the most "
+                "probable parameters comes before. \\[default: 3600]"
+            ),
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,

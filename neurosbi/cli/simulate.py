@@ -194,7 +194,9 @@ def _text(report: dict[str, Any]) -> str:
     lines = [f"{report['store']}: {done}, seed {report['seed']}"]
     if report["simulated_now"]:
         rate = report["simulations_per_second"]
-        lines.append(f"simulated now: {report['simulated_now']:,} ({rate:,.0f} per second)")
+        lines.append(
+            f"simulated now: {report['simulated_now']:,} ({rate:,.{1 if rate < 10 else 0}f} per second)"
+        )
     else:
         lines.append("simulated now: none, the store had them")
     if report["valid_fraction"] is not None:

@@ -7,6 +7,7 @@ different processes or machines.
 
 __all__ = ["SimulationRun", "run_simulations", "simulate", "store_path"]
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from neurosbi.contract import (
     StimulusFamily,
     SweepSets,
 )
-from neurosbi.errors import BadInputError, FitError, InterruptedRunError
+from neurosbi.errors import BadInputError, FitError, InterruptedRunError, MissingResourceError
 from neurosbi.progress import progress_bar, say
 from neurosbi.store import SimulationConfig, SimulationStore, atomic_path, cache_directory
+from neurosbi.store.atomic import check_writable
 from neurosbi.store.simulation_layout import is_vacant, read_attributes
 
 Existing = Literal["resume", "overwrite", "error"]
@@ -138,11 +140,27 @@ def run_simulations(
         )
 
     if not replace:
-        return fill(path)
+        if occupied:
+            return fill(path)
+        check_writable(path)
+        try:
+            return fill(path)
+        except (BadInputError, MissingResourceError):
+            _discard_unused(path)  # or the mended command would find another configuration there
+            raise
     read_attributes(path)  # refuses to replace anything but simulations
     with atomic_path(path) as temporary:
         run = fill(temporary)
     return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
+
+
+def _discard_unused(path: Path) -> None:
+    """Remove a new store without a single finished shard."""
+    if is_vacant(path):
+        return
+    store = SimulationStore.open(path)
+    if len(store.missing_shards()) == store.n_shards:
+        shutil.rmtree(path)
 
 
 def _family(simulator: Simulator, stimulus: Stimulus | StimulusFamily | None) -> StimulusFamily:
@@ -198,7 +216,7 @@ def _fill(
                 if nothing_valid and (simulated >= _ENOUGH_TO_JUDGE or simulated == store.n):
                     _give_up(store, todo[: position + 1], simulated, batch)
                 rate = simulated / (time.perf_counter() - began)
-                bar(sizes[shard], status=f"{rate:,.0f} simulations/s")
+                bar(sizes[shard], status=f"{rate:,.{1 if rate < 10 else 0}f} simulations/s")
     except KeyboardInterrupt:
         raise InterruptedRunError(_stopped(store, kept=kept)) from None
     store.finish()

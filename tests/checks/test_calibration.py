@@ -1,6 +1,7 @@
 """Calibration against exact posteriors, other programs, and posteriors spoiled on purpose."""
 
 import json
+import re
 import time
 
 import numpy as np
@@ -71,6 +72,16 @@ def test_exact_posteriors_have_uniform_ranks():
 )
 def test_spoiled_posteriors_are_caught(spoiling, level):
     assert worst(checked(1000, **spoiling)) == level
+
+
+def test_a_shift_is_told_where_it_is_largest():
+    (reason,) = (
+        r.sentence for r in from_normal(1000, shift=0.4, dim=1).reasons if "skew" in r.sentence
+    )
+    # Phi(q + 0.4) - Phi(q) is largest at q = -0.2: 42 % and 58 %
+    quantile, share = re.search(r"below the (\d+) % quantile in (\d+) %", reason).groups()
+    assert abs(int(quantile) - 42) < 12
+    assert abs(int(share) - int(quantile) - 16) < 5
 
 
 def test_coverage_is_that_of_a_gaussian_of_wrong_width():

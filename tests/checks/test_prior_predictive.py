@@ -73,6 +73,19 @@ def test_features_that_exist_on_one_side_only():
     assert "the model has it always" in result.sentences[0]
 
 
+def test_features_that_are_odd_beside_others_only_are_described_as_such():
+    x = np.random.default_rng(0).normal([-50.0, -70.0], 5.0, size=(1000, 2))
+    x[:300, 0] = np.nan
+    features = (Feature("first_threshold", "mV"), Feature("rest", "mV"))
+    result = prior_predictive_check(
+        features, np.array([np.nan, -71.0]), prior_x=x, prior_status=np.zeros(1000, dtype=int)
+    )
+    assert not result.outside.any()
+    assert "the model has it in 70 % of its simulations" in result.describe(0)
+    assert result.describe(1).startswith("rest (-71 mV; the model gives -")
+    assert result.describe(1).endswith(" mV, but not beside the other features)")
+
+
 def test_too_few_alike_is_said_not_hidden():
     rng = np.random.default_rng(0)
     prior = rng.normal(size=(300, 3))

@@ -81,6 +81,18 @@ def test_disagreement_on_whether_a_feature_exists(share, level):
     assert v.level == level
 
 
+def test_features_that_predictions_lack_share_a_sentence():
+    prior = PRIOR.copy()
+    prior[::2] = np.nan
+    x = near([-50, -70])
+    x[2:, 0] = x[4:, 1] = np.nan
+    reasons = verdict([-50, -70], x, prior=prior).reasons
+    assert reasons[0] == (
+        "first threshold, rest are defined in the recording, but only 1 to 2 % of the predictions "
+        "have them"
+    )
+
+
 def test_further_checks_only_make_it_worse():
     x = near([-50, -70])
     worse = verdict([-50, -70], x, further=[Reason("do not use", "calibration failed")])

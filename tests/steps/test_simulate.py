@@ -15,7 +15,7 @@ from toys import FAMILY, LinearGaussian, PassiveMembrane
 
 import neurosbi as nb
 from neurosbi.contract import SimulationBatch, Status
-from neurosbi.errors import BadInputError, FitError, InterruptedRunError
+from neurosbi.errors import BadInputError, FitError, InterruptedRunError, MissingResourceError
 from neurosbi.steps.simulate import run_simulations
 
 COLUMNS = ("theta", "x", "status", "valid", "stimulus")
@@ -357,6 +357,24 @@ def test_a_model_that_never_works_stops_early_and_leaves_nothing(tmp_path):
         simulate(Diverging(), 1000, tmp_path / "s.zarr", shard_size=16)
     store = simulate(LinearGaussian(), 1000, tmp_path / "s.zarr")  # mended: no old rows are left
     assert store.summary().valid == 1000
+
+
+@pytest.mark.parametrize("error", [BadInputError("dt is too large"), MissingResourceError("no")])
+def test_what_is_refused_leaves_no_store(tmp_path, error):
+    with pytest.raises(type(error)):
+        simulate(Moody(0, error), 100, tmp_path / "s.zarr", shard_size=10)
+    assert not any(tmp_path.iterdir())
+    # but finished shards stay
+    with pytest.raises(type(error)):
+        simulate(Moody(20, error), 100, tmp_path / "s.zarr", shard_size=10)
+    assert nb.open_simulations(tmp_path / "s.zarr").summary().done == 20
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "s.zarr", "/proc/s.zarr"):
+        with pytest.raises(BadInputError, match="cannot be written"):
+            simulate(LinearGaussian(), 10, place)
 
 
 def test_a_few_bad_shards_at_the_start_are_no_reason_to_stop(tmp_path):

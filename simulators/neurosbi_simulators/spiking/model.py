@@ -88,6 +88,11 @@ class SpikingSimulator(PopulationSimulator):
                 f"{self.name}: {given} neurons cannot be recorded of "
                 f"{', '.join(f'{s} in {p}' for p, s in zip(self.names, self.size, strict=True))}"
             )
+        if not any(recorded):
+            raise BadInputError(
+                f"{self.name}: without recorded neurons there are no features; set recorded to at "
+                "least 1"
+            )
         return recorded
 
     @abstractmethod

@@ -152,6 +152,7 @@ def test_bad_input_is_refused_before_any_work(gif):
         (lambda: SpikingGif(dt=2.0).simulate(theta, seed=0), "too long for membranes"),
         (lambda: SpikingGif(dt=-1.0), "dt is -1"),
         (lambda: SpikingGif(recorded="601,3"), "cannot be recorded of 500 in E"),
+        (lambda: SpikingGif(recorded=0), "set recorded to at least 1"),
         (lambda: SpikingGif(recorded="many"), "number of neurons, or one for each"),
         (lambda: SpikingGif(backend="nest"), "backend is numba or brian2"),
         (lambda: SpikingGif(connections="all"), "connections are random or mean-field"),
