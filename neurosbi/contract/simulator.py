@@ -363,9 +363,14 @@ class Simulator(ABC):
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """``theta`` as contiguous float64 [sim, theta].
 
-        Raises `BadInputError` if the width is wrong or a value is not finite.
+        Raises `BadInputError` if the width is wrong or a value is not a finite number.
         """
-        theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, dtype=np.float64)))
+        try:
+            theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, dtype=np.float64)))
+        except (TypeError, ValueError) as error:
+            raise BadInputError(
+                f"{self.name} takes an array of numbers [sim, theta] ({error})"
+            ) from error
         width = len(self.parameters)
         if theta.ndim != 2 or theta.shape[1] != width:
             names = ", ".join(p.name for p in self.parameters)

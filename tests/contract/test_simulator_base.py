@@ -33,6 +33,9 @@ def test_theta_is_checked():
     assert simulator.check_theta([1, 2, 3]).shape == (1, 3)
     with pytest.raises(BadInputError, match=r"takes 3 parameters \(t0, t1, t2\).*\(4, 2\)"):
         simulator.check_theta(np.zeros((4, 2)))
+    for no_numbers in ([["a", 2, 3]], [[1, 2, 3], [4]]):
+        with pytest.raises(BadInputError, match="an array of numbers"):
+            simulator.check_theta(no_numbers)
     theta = np.zeros((4, 3))
     theta[2, 1] = np.nan
     with pytest.raises(BadInputError, match="row 2 has a t1 that is not finite"):
