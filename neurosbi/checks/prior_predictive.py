@@ -25,7 +25,7 @@ import numpy as np
 from neurosbi.checks.neighbours import JOINT_QUANTILE, neighbour_distance
 from neurosbi.checks.predictive import column_quantiles
 from neurosbi.checks.spread import defined_values, feature_spread
-from neurosbi.contract import Feature, Status
+from neurosbi.contract import Feature, Status, in_words
 from neurosbi.errors import BadInputError, FitError
 
 TAIL = 0.005
@@ -93,7 +93,7 @@ class PriorPredictiveCheck:
     def describe(self, i: int) -> str:
         """Feature ``i`` in words: its name, the observed value and the model's range, with units."""
         feature, value = self.features[i], self.x_observed[i]
-        name, unit = feature.name.replace("_", " "), _unit(feature.unit)
+        name, unit = in_words(feature.name), _unit(feature.unit)
         if not np.isfinite(value):
             return f"{name} (undefined in the recording; the model always has it)"
         if not np.isfinite(self.low[i]):

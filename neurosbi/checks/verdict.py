@@ -36,6 +36,7 @@ import numpy as np
 
 from neurosbi.checks.predictive import PredictiveCheck
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck
+from neurosbi.contract import in_words
 
 Level = Literal["trust", "caution", "do not use"]
 LEVELS: tuple[Level, ...] = ("trust", "caution", "do not use")
@@ -164,7 +165,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         return
     observed = np.isfinite(check.x_observed)
     for i in np.flatnonzero(check.presence < LITTLE_AGREEMENT):
-        name = check.features[i].name.replace("_", " ")
+        name = in_words(check.features[i].name)
         where = "only " if observed[i] else ""
         how = "is defined" if observed[i] else "is undefined"
         yield Reason(
@@ -187,7 +188,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         )
     missed = np.flatnonzero(check.missed)
     if len(missed):
-        names = ", ".join(check.features[i].name.replace("_", " ") for i in missed)
+        names = ", ".join(in_words(check.features[i].name) for i in missed)
         most = len(missed) > MOST_MISSED * compared.sum()
         yield Reason(
             "do not use" if most else "caution",
