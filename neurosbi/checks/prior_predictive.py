@@ -25,7 +25,7 @@ import numpy as np
 from neurosbi.checks.neighbours import JOINT_QUANTILE, neighbour_distance
 from neurosbi.checks.predictive import column_quantiles
 from neurosbi.checks.spread import defined_values, feature_spread
-from neurosbi.contract import Feature, Status
+from neurosbi.contract import Feature, Status, in_words
 from neurosbi.errors import BadInputError, FitError
 
 TAIL = 0.005
@@ -96,7 +96,7 @@ class PriorPredictiveCheck:
         A feature need not lie outside to be described: it may be odd beside the others only.
         """
         feature, value = self.features[i], self.x_observed[i]
-        name, unit = feature.name.replace("_", " "), _unit(feature.unit)
+        name, unit = in_words(feature.name), _unit(feature.unit)
         if not np.isfinite(value):
             often = f"in {100 * self.defined[i]:.0f} % of its simulations"
             return (

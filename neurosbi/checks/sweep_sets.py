@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosbi.checks.predictive import PredictiveCheck
 from neurosbi.checks.verdict import Reason
+from neurosbi.contract import in_words
 
 _MOST_SWEEPS = 0.5  # share of the sweeps that may miss most features before a posterior is useless
 _MOST_FEATURES = 0.5
@@ -26,7 +27,7 @@ def judge_sweeps(sweeps: Sequence[tuple[int, PredictiveCheck]]) -> Iterator[Reas
         missed = np.flatnonzero(check.missed)
         failed += len(missed) > _MOST_FEATURES * max(1, np.isfinite(check.distance).sum())
         for i in missed:
-            missing.setdefault(check.features[i].name.replace("_", " "), []).append(number)
+            missing.setdefault(in_words(check.features[i].name), []).append(number)
     level = "do not use" if failed > _MOST_SWEEPS * max(1, len(sweeps)) else "caution"
     for name, numbers in missing.items():
         which = ", ".join(map(str, numbers))

@@ -36,6 +36,7 @@ import numpy as np
 
 from neurosbi.checks.predictive import PredictiveCheck
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck
+from neurosbi.contract import in_words
 
 Level = Literal["trust", "caution", "do not use"]
 LEVELS: tuple[Level, ...] = ("trust", "caution", "do not use")
@@ -159,7 +160,7 @@ def _presence(
     """One reason for all features that are ``how`` in the recording and seldom so in predictions."""
     if not chosen.any():
         return
-    names = [f.name.replace("_", " ") for f, c in zip(check.features, chosen, strict=True) if c]
+    names = [in_words(f.name) for f, c in zip(check.features, chosen, strict=True) if c]
     low, high = (f"{100 * f(check.defined[chosen]):.0f}" for f in (np.min, np.max))
     be, them = ("is", "it") if len(names) == 1 else ("are", "them")
     yield Reason(
@@ -198,7 +199,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         )
     missed = np.flatnonzero(check.missed)
     if len(missed):
-        names = ", ".join(check.features[i].name.replace("_", " ") for i in missed)
+        names = ", ".join(in_words(check.features[i].name) for i in missed)
         most = len(missed) > MOST_MISSED * compared.sum()
         yield Reason(
             "do not use" if most else "caution",

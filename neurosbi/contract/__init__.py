@@ -38,6 +38,7 @@ from neurosbi.contract.tables import (
     stretch,
 )
 from neurosbi.contract.trace_bins import BinSection, TraceBins
+from neurosbi.contract.words import in_words
 
 Recorded = Recording | SpikeTrains | FeatureTable
 """What can be read and fitted."""
@@ -71,6 +72,7 @@ __all__ = [
     "TraceBins",
     "at_positions",
     "family_from_dict",
+    "in_words",
     "positions",
     "prior_bounds",
     "sample_box",

@@ -68,8 +68,9 @@ class SimulationBatch:
 class Observation:
     """Data as the simulator sees them: what was done, and the features ``x[feature]``.
 
-    ``record`` is what was recorded in the simulator's own form, for those that have a likelihood
-    (spike counts [time, population] every ``dt`` ms). ``sweep`` is the number of a current-clamp
+    ``record`` is what was recorded in the simulator's own form, for its likelihood and for figures
+    (spike counts [time, population] every ``dt`` ms up to the end of the stimulus; NaN where a
+    population was not recorded). ``sweep`` is the number of a current-clamp
     sweep. ``notes`` say what was assumed.
     """
 

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from neurosbi.contract import Feature
+from neurosbi.contract import Feature, in_words
 from neurosbi.plots.style import BLUE, GREY, ORANGE, PRIOR, RECORDING
 
 _LIMIT = 3.0  # prior spreads; what lies beyond is drawn at the rim
+_SPREAD = (
+    "one prior spread: standard deviation of the feature over simulations of the prior, winsorised "
+    "at 1 % and 99 % where extremes inflate it"
+)
 
 
 def draw_deviations(
@@ -65,12 +69,13 @@ def draw_deviations(
     n = len(features)
     axes.set_xticks(
         range(n),
-        [f.name.replace("_", " ") for f in features],
-        rotation=30 if n > 4 else 0,
+        [in_words(f.name) for f in features],
+        rotation=0 if n <= 4 else 30 if n <= 30 else 55,
         ha="right" if n > 4 else "center",
     )
     axes.set(xlim=(-0.6, n - 0.4), ylim=(-1.08 * _LIMIT, 1.08 * _LIMIT))
     axes.set_ylabel("deviation from recording\n(prior spreads)")
+    axes.set_xlabel(_SPREAD, fontsize=8, color="#555555")
     axes.set_title(
         "Features: prediction minus recording (dot: median, bars: 50 % and 90 %; grey: 90 % of the "
         "prior)",

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurosbi.contract import Feature
+from neurosbi.contract import Feature, in_words
 from neurosbi.plots.style import BLUE, GREY, ORANGE, PRIOR, new_figure, styled, unit_text
 
 _COLUMNS = 4
@@ -59,7 +59,7 @@ def _panel(
     axes.set(xlim=(low, high), ylim=(0, 1.12), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=4)
-    axes.set_title(feature.name.replace("_", " "), fontsize=9)
+    axes.set_title(in_words(feature.name), fontsize=9)
     axes.set_xlabel(unit_text(feature.unit) or "(no unit)", fontsize=8)
 
 

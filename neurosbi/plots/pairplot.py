@@ -2,11 +2,13 @@
 
 Diagonal: marginal density over the prior density. Below: regions that hold 50 % and 90 % of the
 posterior. Above: rank correlations, because a strong one means that the two parameters compensate
-each other and neither interval alone tells the story.
+each other and neither interval alone tells the story. Of many parameters those are shown that the
+data tell most of, and the figure names the others.
 """
 
 __all__ = ["pairplot"]
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,20 +16,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from neurosbi.contract import Parameter
 from neurosbi.errors import BadInputError
+from neurosbi.plots.most_told import MOST_SHOWN, RULE, most_told
 from neurosbi.plots.style import (
     BLUE,
     GREY,
     MINUS,
     ORANGE,
     PRIOR,
-    axis_label,
     new_figure,
     styled,
     symbol,
+    unit_text,
 )
 
 _BINS = 36
@@ -35,6 +39,11 @@ _LEVELS = (0.9, 0.5)  # posterior mass inside the drawn regions
 _FILL = LinearSegmentedColormap.from_list("posterior", ["#d6e6f2", "#7fb2d6", BLUE])
 _CORRELATION = LinearSegmentedColormap.from_list("correlation", [ORANGE, "#ffffff", BLUE])
 _NARROW = 0.3  # a posterior that fills less of the prior range than this is shown enlarged
+# Width and height (inches) of a panel where there are up to so many parameters.
+_PANELS = ((1, 4.2, 2.8), (2, 1.95, 1.6), (4, 1.5, 1.2), (8, 1.2, 0.95), (MOST_SHOWN, 0.9, 0.7))
+_LINE = 1.3 / 72  # inches per line and point of font size
+_NOTE_FONT = 8.5
+_LONGEST_WORDS = 16  # characters of a name in one line
 
 
 @styled
@@ -43,6 +52,7 @@ def pairplot(
 ) -> Figure:
     """Plot posterior draws ``theta[draw, theta]``; ``true[theta]`` are known values, if any.
 
+    Of more than `MOST_SHOWN` parameters those that `most_told` picks.
     Raises `BadInputError` when there are fewer than 10 draws or widths do not agree.
     """
     theta = np.asarray(theta, dtype=np.float64)
@@ -52,22 +62,18 @@ def pairplot(
             f"a pair plot of {n} parameters needs at least 10 draws of shape [draw, {n}], got "
             f"{theta.shape}"
         )
-    size = float(np.clip(1.2 * n, 4.5, 13.5))
-    # Fixed margins: an automatic layout of 169 panels takes ten seconds and makes them unequal.
-    figure = new_figure(size, size, layout="none")
-    figure.subplots_adjust(
-        left=0.75 / size,
-        right=1 - 0.15 / size,
-        bottom=0.65 / size,
-        top=1 - 0.75 / size,
-        wspace=0.12 if n > 4 else 0.25,
-        hspace=0.5 if n > 4 else 0.35,
-    )
-    grid = np.asarray(figure.subplots(n, n, squeeze=False))
+    correlation = _rank_correlation(theta)
+    note = ""
+    if n > MOST_SHOWN:
+        shown = most_told(theta, parameters, correlation, MOST_SHOWN)
+        note = _note(parameters, shown)
+        theta, correlation = theta[:, shown], correlation[np.ix_(shown, shown)]
+        true = None if true is None else np.asarray(true)[shown]
+        parameters, n = [parameters[i] for i in shown], MOST_SHOWN
+    font = 9.0 if n <= 4 else 8.0
+    names = [_wrapped(symbol(p.name)) for p in parameters]
+    figure, grid = _grid(names, font, _note_height(note))
     limits = [_limits(theta[:, i], p) for i, p in enumerate(parameters)]
-    ranks = np.argsort(np.argsort(theta, axis=0), axis=0)
-    correlation = np.atleast_2d(np.corrcoef(ranks, rowvar=False))
-    font = float(np.clip(90.0 / n, 7.0, 9.0))
     for row in range(n):
         for column in range(n):
             axes = grid[row, column]
@@ -75,7 +81,8 @@ def pairplot(
                 _correlation(axes, float(correlation[row, column]), font)
                 continue
             if column == row:
-                _marginal(axes, theta[:, row], parameters[row], limits[row], font)
+                _marginal(axes, theta[:, row], parameters[row], limits[row])
+                _title(axes, names[row], parameters[row], font)
             else:
                 pair = (theta[:, column], theta[:, row])
                 scales = (parameters[column].scale, parameters[row].scale)
@@ -86,11 +93,54 @@ def pairplot(
                 axes.axvline(true[column], color=ORANGE, lw=1.1)
                 if column != row:
                     axes.axhline(true[row], color=ORANGE, lw=1.1)
-            _labels(axes, row, column, n, parameters, font)
+            _labels(axes, (row, column), names, parameters, font)
     figure.align_xlabels(list(grid[-1]))
     figure.align_ylabels(list(grid[:, 0]))
-    _legend(figure, n, true is not None)
+    _legend(figure, n, true is not None, note)
     return figure
+
+
+def _note(parameters: Sequence[Parameter], shown: Sequence[int]) -> str:
+    """Which parameters are left out, and why these."""
+    left_out = ", ".join(p.name for i, p in enumerate(parameters) if i not in shown)
+    text = f"{len(shown)} of {len(parameters)} parameters are shown: {RULE}. Not shown: {left_out}."
+    return textwrap.fill(text, 180, break_long_words=False, break_on_hyphens=False)
+
+
+def _note_height(note: str) -> float:
+    """Height (inches) that the note takes at the top of a figure."""
+    return 0.1 + _NOTE_FONT * _LINE * (note.count("\n") + 1) if note else 0.0
+
+
+def _grid(names: Sequence[str], font: float, above: float) -> tuple[Figure, np.ndarray]:
+    """A figure with a panel for each pair, and ``above`` inches that are kept free above them.
+
+    Sizes are fixed: an automatic layout of 144 panels takes ten seconds and makes them unequal.
+    """
+    n = len(names)
+    wide, high = next((w, h) for most, w, h in _PANELS if n <= most)
+    lines = 1 + max(name.count("\n") + 1 for name in names)  # the other is the unit or the prior
+    text = font * _LINE * lines
+    gap, title = 0.18, text + 0.06
+    left, right = (0.6 + text if n > 1 else 0.2), 0.15
+    bottom, top = 0.6 + text, above + title + (0.3 if n > 4 else 0.45)
+    width = left + n * wide + (n - 1) * gap + right
+    height = bottom + n * high + (n - 1) * title + top
+    figure = new_figure(width, height, layout="none")
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+        wspace=gap / wide,
+        hspace=title / high,
+    )
+    return figure, np.asarray(figure.subplots(n, n, squeeze=False))
+
+
+def _rank_correlation(theta: np.ndarray) -> np.ndarray:
+    ranks = np.argsort(np.argsort(theta, axis=0), axis=0)
+    return np.atleast_2d(np.corrcoef(ranks, rowvar=False))
 
 
 def _limits(values: np.ndarray, parameter: Parameter) -> tuple[float, float]:
@@ -118,7 +168,6 @@ def _marginal(
     values: np.ndarray,
     parameter: Parameter,
     limits: tuple[float, float],
-    font: float,
 ) -> None:
     from scipy.ndimage import gaussian_filter1d
 
@@ -136,12 +185,16 @@ def _marginal(
     axes.set_ylim(0, top)
     axes.yaxis.set_major_locator(NullLocator())
     axes.spines["left"].set_visible(False)
-    axes.set_title(
-        f"{symbol(parameter.name)}\nprior {_number(parameter.low)} to {_number(parameter.high)}",
+
+
+def _title(axes: Axes, name: str, parameter: Parameter, font: float) -> None:
+    title = axes.set_title(
+        f"{name}\nprior {_number(parameter.low)} to {_number(parameter.high)}",
         fontsize=font - 0.5,
         color="#555555",
         pad=3,
     )
+    _fit(title, axes)
 
 
 def _joint(
@@ -198,7 +251,7 @@ def _axis(axis: Any, parameter: Parameter, limits: tuple[float, float]) -> None:
     name = axis.axis_name
     axis.axes.set(**{f"{name}scale": parameter.scale, f"{name}lim": limits})
     if parameter.scale == "log" and limits[1] / limits[0] > 10:
-        axis.set_major_locator(LogLocator(numticks=3))
+        axis.set_major_locator(LogLocator(numticks=5))
     else:
         axis.set_major_locator(MaxNLocator(2, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
         axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
@@ -207,18 +260,46 @@ def _axis(axis: Any, parameter: Parameter, limits: tuple[float, float]) -> None:
 
 
 def _labels(
-    axes: Axes, row: int, column: int, n: int, parameters: Sequence[Parameter], font: float
+    axes: Axes,
+    place: tuple[int, int],
+    names: Sequence[str],
+    parameters: Sequence[Parameter],
+    font: float,
 ) -> None:
-    axes.tick_params(labelsize=font - 0.5, labelbottom=row == n - 1, labelleft=column == 0 < row)
-    if row == n - 1:
-        axes.set_xlabel(axis_label(parameters[column].name, parameters[column].unit), fontsize=font)
-        if n > 6:
-            axes.tick_params(axis="x", rotation=45)
-    if column == 0 and row > 0:
-        axes.set_ylabel(axis_label(parameters[row].name, parameters[row].unit), fontsize=font)
+    row, column = place
+    bottom, left = row == len(names) - 1, column == 0 < row
+    axes.tick_params(labelsize=font - 0.5, labelbottom=bottom, labelleft=left)
+    if bottom:
+        # Upright, because the outermost of two panels would run into each other.
+        axes.tick_params(axis="x", rotation=90 if len(names) > 1 else 0)
+        axes.set_xlabel(_label(names[column], parameters[column].unit), fontsize=font)
+        _fit(axes.xaxis.label, axes)
+    if left:
+        axes.set_ylabel(_label(names[row], parameters[row].unit), fontsize=font)
+        _fit(axes.yaxis.label, axes)
 
 
-def _legend(figure: Figure, n: int, true: bool) -> None:
+def _wrapped(name: str) -> str:
+    """A name in lines that fit a panel; a formula stays whole."""
+    return name if "$" in name else textwrap.fill(name, _LONGEST_WORDS, break_long_words=False)
+
+
+def _label(name: str, unit: str) -> str:
+    """Name and, in a line of its own, unit: side by side they are wider than a panel."""
+    text = unit_text(unit)
+    return f"{name}\n({text})" if text else name
+
+
+def _fit(text: Text, axes: Axes) -> None:
+    """Make ``text`` so small that it is no longer than the side of the panel it stands at."""
+    box, panel = text.get_window_extent(), axes.get_window_extent()
+    upright = text is axes.yaxis.label
+    length, most = (box.height, panel.height) if upright else (box.width, panel.width)
+    if length > most:
+        text.set_fontsize(float(text.get_fontsize()) * most / length)
+
+
+def _legend(figure: Figure, n: int, true: bool, note: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -230,7 +311,14 @@ def _legend(figure: Figure, n: int, true: bool) -> None:
         handles.append(Line2D([], [], color=ORANGE, lw=1.2, label="true value"))
     if n > 1:
         handles.append(Patch(facecolor="none", label="above the diagonal: rank correlation"))
-    figure.legend(handles=handles, loc="upper right", ncols=4 if n > 4 else 2)
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 1 - 0.08 / height, note, va="top", fontsize=_NOTE_FONT)
+    figure.legend(
+        handles=handles,
+        loc="upper right",
+        bbox_to_anchor=(1, 1 - _note_height(note) / height),
+        ncols=4 if n > 4 else 2,
+    )
 
 
 def _number(value: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurosbi.contract import Feature
+from neurosbi.contract import Feature, in_words
 from neurosbi.plots.style import (
     BLUE,
     GREY,
@@ -107,7 +107,7 @@ def _feature(
             ms=3.5,
             label="left out of the fit",
         )
-    name, text = feature.name.replace("_", " "), unit_text(feature.unit)
+    name, text = in_words(feature.name), unit_text(feature.unit)
     axes.set_ylabel(f"{name} ({text})" if text else name)
 
 

@@ -26,6 +26,8 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from neurosbi.contract import in_words
+
 RECORDING = "#1a1a1a"  # what was measured
 BLUE = "#0072B2"  # what the posterior says
 SKY = "#56B4E9"
@@ -58,7 +60,7 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "neurosbi",
 }
 _GREEK = {"alpha", "beta", "delta", "gamma", "lambda", "mu", "sigma", "tau", "theta"}
-_UNITS = {"um2": "µm²", "cm2": "cm²", "mV2": "mV²", "MOhm": "MΩ", "degC": "°C", "1": ""}
+_UNITS = {"um2": "µm²", "cm2": "cm²", "mV2": "mV²", "MOhm": "MΩ", "degC": "°C"}
 
 P = ParamSpec("P")
 
@@ -84,16 +86,24 @@ def new_figure(width: float, height: float, *, layout: str = "constrained") -> F
 
 
 def symbol(name: str) -> str:
-    """A parameter's name as a formula: ``g_Na`` becomes g with the subscript Na."""
+    """A parameter's name as a formula: ``g_Na`` becomes g with the subscript Na.
+
+    What stands before a point is the cell or synapse it belongs to: ``PD.g_Na`` becomes PD g_Na.
+    """
+    owner, point, own = name.rpartition(".")
+    if point and "$" in (formula := symbol(own)) and "$" not in owner:
+        return f"{in_words(owner)} {formula}"
     head, _, tail = name.partition("_")
     head = f"\\{head}" if head in _GREEK else head
     if not (len(head) <= 2 or head.startswith("\\")) or "$" in name:
-        return name.replace("_", " ").replace("$", "")
+        return in_words(name).replace("$", "")
     return f"${head}_{{{tail.replace('_', ',')}}}$" if tail else f"${head}$"
 
 
 def unit_text(unit: str) -> str:
     """A unit as it is printed: ``uA/cm2`` becomes µA/cm², ``1`` becomes nothing."""
+    if unit == "1":
+        return ""
     parts = [_UNITS.get(part, part) for part in unit.split("/")]
     micro = {"uA", "uM", "um", "uS", "uF", "us"}
     return "/".join("µ" + part[1:] if part in micro else part for part in parts)

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import Stimulus, SweepObservation
+from neurosbi.contract import Stimulus, SweepObservation, in_words
+from neurosbi.plots.most_told import MOST_SHOWN, RULE
 from neurosbi.plots.style import unit_text
 from neurosbi.report.checks import check_table
 from neurosbi.report.figures import figures, png
@@ -56,6 +57,7 @@ def render_report(
         features=_feature_rows(findings),
         prior_sentences=[_sentence(s) for s in findings.prior_predictive.sentences],
         distance_text=_distance_text(findings),
+        pairs_text=_pairs_text(len(stored.parameters)),
         activity_text=_activity_text(findings),
         valid_text=f"{100 * check.valid_fraction:.0f} % of {len(check.x):,} simulations ended properly.",
         images={
@@ -109,6 +111,13 @@ def stimulus_text(stimulus: Stimulus) -> str:
         f"recorded current waveform, {stimulus.total:.5g} ms, {current.min():.4g} to "
         f"{current.max():.4g} {unit}"
     )
+
+
+def _pairs_text(n: int) -> str:
+    """Which of ``n`` parameters the pair plot shows, where these are not all."""
+    if n <= MOST_SHOWN:
+        return ""
+    return f" Shown are {MOST_SHOWN} of the {n} parameters: {RULE}; the figure names the others."
 
 
 def _activity_text(findings: Findings) -> str:
@@ -168,7 +177,7 @@ def _fact(key: str, value: Any) -> tuple[str, str]:
         name, unit = key, "mV"
     elif unit not in _UNITS:
         name, unit = key, ""
-    name = name.replace("_", " ")
+    name = in_words(name)
     if isinstance(value, Mapping):
         return name, "; ".join(
             (": " if isinstance(v, Mapping) else " ").join(_fact(str(k), v))
@@ -215,7 +224,7 @@ def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
         width = row["prior_high"] - row["prior_low"]
         rows.append(
             {
-                "feature": row["feature"].replace("_", " "),
+                "feature": in_words(row["feature"]),
                 "description": check.features[i].description,
                 "unit": unit_text(row["unit"]),
                 "observed": number(row["observed"], width),
@@ -242,8 +251,8 @@ def _sweep_rows(findings: Findings) -> list[dict[str, Any]]:
             "duration": f"{row['duration']:.4g}",
             "distance": _two_digits(row["distance"]),
             "prior_distance": _two_digits(row["prior_distance"]),
-            "not_reproduced": row["not_reproduced"].replace("_", " "),
-            "left_out": row["left_out"].replace("_", " "),
+            "not_reproduced": in_words(row["not_reproduced"]),
+            "left_out": in_words(row["left_out"]),
         }
         for row in table.to_dict("records")
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosbi.contract import in_words
 from neurosbi.plots.style import unit_text
 from neurosbi.report.checks import checks_json
 from neurosbi.report.findings import Findings
@@ -65,7 +66,7 @@ def print_summary(
             f"simulations: {used.mean_prior_distance:.2f}), by feature:"
         )
         items = [
-            f"{f.name.replace('_', ' ')} {d:.2f}" + ("" if u else " (left out of the fit)")
+            f"{in_words(f.name)} {d:.2f}" + ("" if u else " (left out of the fit)")
             for f, d, u in zip(check.features, check.distance, findings.used, strict=True)
             if np.isfinite(d)
         ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurosbi.checks import Reason, compare_predictive
-from neurosbi.contract import Feature, Observation, SimulationBatch, Simulator
+from neurosbi.contract import Feature, Observation, SimulationBatch, Simulator, in_words
 from neurosbi.seeds import derive_seed
 from neurosbi.store.input_results import InputComparison, InputResults
 
@@ -100,7 +100,7 @@ def trace_reasons(features: Sequence[Feature], given: np.ndarray) -> list[Reason
         "caution",
         "whether the trace is of the kind that the network has learned from is not checked",
     )
-    names = [f.name.replace("_", " ") for f, g in zip(features, given, strict=True) if not g]
+    names = [in_words(f.name) for f, g in zip(features, given, strict=True) if not g]
     if not names:
         return [unchecked]
     return [

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from passive_cell import fitted, observe, rejection_posterior
 
-from neurosbi.contract import Parameter
+from neurosbi.contract import Parameter, in_words
 from neurosbi.report import print_summary, render_report, summary_json
+from neurosbi.report.html import _pairs_text
 from neurosbi.report.summary import number, parameter_table, summary_sentences
 
 IMAGES = dict.fromkeys(("pairplot", "predictive", "features", "training"), b"png")
@@ -142,7 +143,7 @@ def test_the_mean_distance_is_that_of_the_features_used(capsys):
     print_summary(partial)
     out = " ".join(capsys.readouterr().out.split())
     assert f"Predictive distance {expected:.2f} prior" in out
-    name = partial.stored.features[0].name.replace("_", " ")
+    name = in_words(partial.stored.features[0].name)
     assert f"{name} {partial.predictive.distance[0]:.2f} (left out of the fit)" in out
     assert out.count("(left out of the fit)") == 1
     assert f"predictions are {expected:.2f} prior" in render_report(partial, images=IMAGES)
@@ -157,3 +158,8 @@ def test_facts_about_the_recording_are_words_with_units():
     text = render_report(fitted(recording=recording), images=IMAGES)
     assert "<dt>junction potential</dt><dd>-14 mV</dd>" in text
     assert "species Mus musculus; database: input resistance 126 MOhm" in text
+
+
+def test_a_pair_plot_of_some_of_the_parameters_is_told():
+    assert _pairs_text(12) == ""
+    assert "Shown are 12 of the 31 parameters: those with the largest shrinkage" in _pairs_text(31)

@@ -170,8 +170,8 @@ class MesoGif(PopulationSimulator):
         rate = 1e3 * summed / (sizes * step)
         return xr.Dataset(
             {
-                "rate": (dims, rate, {"units": "Hz", "long_name": "rate per neuron"}),
                 "counts": (dims, summed, {"units": "1", "long_name": "spikes per bin"}),
+                "rate": (dims, rate, {"units": "Hz", "long_name": "rate per neuron"}),
             },
             coords={
                 "time": ("time", np.arange(n) * step, {"units": "ms"}),

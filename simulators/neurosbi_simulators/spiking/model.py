@@ -235,7 +235,10 @@ class SpikingSimulator(PopulationSimulator):
             duration=float(self.settings["duration"]),
         )
         x = self._measure(observed.time, observed.unit, observed.units, self.stimulus.duration)
-        return Observation(stimulus=self.stimulus, x=x, notes=observed.notes)
+        n = int(self.stimulus.duration / BIN + 1e-9)
+        counts = _counts(observed.time, observed.unit, observed.units, BIN, n)
+        counts[:, np.array(observed.units) == 0] = np.nan
+        return Observation(stimulus=self.stimulus, x=x, record=counts, dt=BIN, notes=observed.notes)
 
     @property
     def unit_populations(self) -> tuple[str, ...]:

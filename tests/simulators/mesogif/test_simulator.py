@@ -44,6 +44,7 @@ def test_features_of_traces_are_those_of_the_simulation(model):
     traces = model.traces(theta, stimulus=SHORT, seed=2)
     assert traces["counts"].dims == ("sim", "time", "population")
     assert traces["rate"].attrs["units"] == "Hz"
+    assert next(iter(traces)) == "counts"  # what a fit stores, to be drawn beside recorded counts
     np.testing.assert_array_equal(model.features_of(traces), batch.x)
     tenfold = model.traces(theta, stimulus=SHORT, seed=2, stride=10)
     assert tenfold.sizes["time"] == 60

@@ -88,6 +88,11 @@ def test_recorded_trains_give_the_features_of_the_simulation_they_are(gif, tmp_p
     np.testing.assert_allclose(
         observation.x, gif.simulate(theta, seed=9).x[0], rtol=1e-9, equal_nan=True
     )
+    traces = gif.traces(theta, seed=9)
+    np.testing.assert_array_equal(
+        observation.record, traces["counts"][0].sel(time=slice(300, None))
+    )
+    assert observation.dt == traces.attrs["dt"]
     assert observation.notes == ()
     assert observation.stimulus.to_dict() == gif.stimulus.to_dict()
 
@@ -108,6 +113,8 @@ def test_other_recordings_are_cut_or_refused(gif, tmp_path):
     assert np.isfinite(x["rate_E"])
     assert np.isnan([v for k, v in x.items() if k.endswith("_I")]).all()
     assert "no units of I" in observed.notes[0]
+    assert observed.record[:, 0].sum() == 100 * 40
+    assert np.isnan(observed.record[:, 1]).all()
     with pytest.raises(BadInputError, match="set recorded=30,100"):
         gif.observe_spikes(units({"E": 30, "I": 100}, tmp_path))
     with pytest.raises(BadInputError, match="set duration=900"):

@@ -1,0 +1,13 @@
+"""Names as they are read by people."""
+
+__all__ = ["in_words"]
+
+import re
+
+# Two whole numbers in a row are a range: power_1_4_E is the power of E from 1 to 4 Hz.
+_RANGE = re.compile(r"(?<![^_\s])(\d+)_(\d+)(?![^_,\s])")
+
+
+def in_words(name: str) -> str:
+    """A name without underscores: ``spike_count`` becomes spike count, ``power_1_4_E`` power 1-4 E."""
+    return _RANGE.sub(r"\1-\2", name).replace("_", " ")
