@@ -110,8 +110,8 @@ def simulate(
 
     Example, 100,000 cells that each get a current step of 170 pA:
 
-    neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
-    --stimulus amplitude=170,onset=205,duration=1000
+        neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
+        --stimulus amplitude=170,onset=205,duration=1000
 
     Open the store with xarray.open_zarr("sims.zarr"), or, checked, with
     neurosbi.open_simulations("sims.zarr").
