@@ -76,15 +76,14 @@ def spikes_of(
 
 
 def _too_short(trains: SpikeTrains, duration: float) -> str:
-    shorter = f"set duration={np.floor(trains.duration):g}"
+    label, shorter = trains.path.name, f"set duration={np.floor(trains.duration):g}"
     if trains.stop_known:
         return (
-            f"{trains.path.name}: the recording of {trains.duration:g} ms is shorter than the "
-            f"simulations of {duration:g} ms; {shorter}"
+            f"{label}: the recording of {trains.duration:g} ms is shorter than the simulations of "
+            f"{duration:g} ms; {shorter}"
         )
     return (
-        f"{trains.path.name}: the last spike, at {trains.duration:g} ms, is the end of the recording "
-        f"as far as the file tells, before that of the simulations of {duration:g} ms; {shorter}, or "
-        f"say when it ended (CSV: a line like # stop_ms = {trains.start + duration:g}; NWB: "
-        "obs_intervals of the units)"
+        f"{label}: the last spike comes after {trains.duration:g} ms, the simulations last "
+        f"{duration:g} ms, and the file does not say when the recording ended; {shorter}, or say it "
+        f"(CSV: a line like # stop_ms = {trains.start + duration:g}; NWB: obs_intervals of the units)"
     )

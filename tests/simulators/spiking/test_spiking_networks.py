@@ -136,7 +136,7 @@ def test_a_table_without_its_length_ends_with_a_silence(gif, tmp_path):
     assert any("the last 0.1 of 2000 ms are taken to be silent" in note for note in noted)
     stated = gif.observe_spikes(table("# stop_ms: 2000\n" + header + "".join(rows))).notes
     assert not any("silent" in note for note in stated)
-    with pytest.raises(BadInputError, match=r"duration=1499, or say .* # stop_ms = 2000"):
+    with pytest.raises(BadInputError, match=r"set duration=1499, or say it .* # stop_ms = 2000"):
         gif.observe_spikes(table(header + "".join(short)))
     gif.observe_spikes(table("# stop_ms = 2000\n" + header + "".join(short)))
 
