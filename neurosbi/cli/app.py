@@ -2,7 +2,9 @@
 
 __all__ = ["main"]
 
+import inspect
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -49,11 +51,26 @@ def _options(
     """Options that come before the verb."""
 
 
+def _help(verb: Callable[..., None]) -> str:
+    """The docstring with a line for each paragraph, since typer keeps its line breaks.
+
+    Lists and what is indented (examples) keep theirs.
+    """
+    paragraphs = inspect.cleandoc(verb.__doc__ or "").split("\n\n")
+    as_written = [any(s.startswith((" ", "- ")) for s in p.splitlines()) for p in paragraphs]
+    return "\n\n".join(
+        p if keep else " ".join(p.split()) for p, keep in zip(paragraphs, as_written, strict=True)
+    )
+
+
 for _verb in _VERBS:
     _module = import_module(f"neurosbi.cli.{_verb}")
-    app.command(name=_verb, no_args_is_help=getattr(_module, "NEEDS_ARGUMENTS", False))(
-        getattr(_module, _verb)
-    )
+    _function = getattr(_module, _verb)
+    app.command(
+        name=_verb,
+        help=_help(_function),
+        no_args_is_help=getattr(_module, "NEEDS_ARGUMENTS", False),
+    )(_function)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import platform
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,10 @@ from neurosbi.cli.options import OutputFormat
 from neurosbi.errors import MissingResourceError
 
 _NEEDED = ("numpy", "scipy", "pandas", "xarray", "zarr", "numba", "torch", "sbi", "pynwb", "pyabf")
+_OPTIONAL = {  # what computes some simulators: what to install, and what for
+    "neuron": ("neurosbi[neuron]", "the simulators neuron-*"),
+    "brian2": ("brian2>=2.9", "backend=brian2 of the simulators spiking*"),
+}
 _MARK = {"ok": "ok  ", "note": "note", "broken": "FAIL"}
 
 
@@ -36,12 +41,14 @@ def doctor(
 ) -> None:
     """Check versions, GPU, threads, cache folder and simulators of this machine.
 
-    Send what it prints along when you report a problem. Ends with exit code 3 if something that
+    A note is worth knowing and breaks nothing, such as an optional program that only some
+    simulators need. Send what it prints along when you report a problem. Ends with exit code 3 if something that
     neurosbi needs is broken.
     """
     findings = [
         _python(),
         *(_package(name) for name in _NEEDED),
+        *(_optional(name) for name in _OPTIONAL),
         _gpu(),
         _threads(),
         _cache(),
@@ -72,6 +79,24 @@ def _package(name: str) -> Finding:
     except Exception as error:  # a broken package may fail in any way
         reason = " ".join(str(error).split())
         return Finding(name, "broken", f"cannot be imported ({reason}); reinstall neurosbi")
+
+
+def _optional(name: str) -> Finding:
+    """A package that only some simulators need; not imported, since it may be slow to or broken."""
+    if not _installed(name):
+        return Finding(name, "note", f"not installed: {_install(name)}, for {_OPTIONAL[name][1]}")
+    try:
+        return Finding(name, "ok", metadata.version(name))
+    except metadata.PackageNotFoundError:  # built from source
+        return Finding(name, "ok", "of unknown version")
+
+
+def _installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def _install(name: str) -> str:
+    return f"pip install '{_OPTIONAL[name][0] if name in _OPTIONAL else name}'"
 
 
 def _gpu() -> Finding:
@@ -129,7 +154,11 @@ def _simulators() -> list[Finding]:
         try:
             model = simulator(name)
             detail = f"version {model.version}, {len(model.parameters)} parameters"
-            findings.append(Finding(f"simulator {name}", "ok", detail))
+            missing = [package for package in model.needs if not _installed(package)]
+            if missing:
+                install = ", ".join(map(_install, missing))
+                detail += f"; needs {', '.join(missing)}, not installed: {install}"
+            findings.append(Finding(f"simulator {name}", "note" if missing else "ok", detail))
         except Exception as error:  # one broken package must not hide the others
             reason = " ".join(str(error).split())
             findings.append(Finding(f"simulator {name}", "note", reason))

@@ -24,7 +24,7 @@ def fit(
         typer.Argument(
             metavar="FILE...",
             help="Recordings: current clamp (NWB 1, NWB 2, ABF), spike trains "
-            "(NWB units, CSV with unit,time_ms) or measured features (CSV with feature,value).",
+            "(NWB units, CSV with unit,time_ms,population) or measured features (CSV with feature,value).",
         ),
     ] = None,
     demo: Annotated[

@@ -111,8 +111,8 @@ def simulate(
 
     Example, 100,000 cells of 1.9e-4 cm2 that each get a step of 170 pA:
 
-    neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
-    --set area=1.9e-4 --stimulus amplitude=170,onset=205,duration=1000
+        neurosbi simulate hodgkin-huxley -n 100000 -o sims.zarr
+        --set area=1.9e-4 --stimulus amplitude=170,onset=205,duration=1000
 
     Open the store with xarray.open_zarr("sims.zarr"), or, checked, with
     neurosbi.open_simulations("sims.zarr").

@@ -46,12 +46,23 @@ def simulators(
         summaries = [_summary(m) for m in models]
         print(json.dumps({"simulators": summaries, "unavailable": broken}, indent=2))
         return
-    rows = [
-        [m.name, str(len(m.parameters)), ", ".join(m.feature_sets), _sentence(m)] for m in models
-    ]
-    print(text_table(["name", "parameters", "feature sets", "what it is"], rows, width=_width()))
+    print(_overview(models, _width()))
     for reason in broken.values():
         print(f"not available: {reason}", file=sys.stderr)
+
+
+def _overview(models: "list[Simulator]", width: int | None) -> str:
+    """A table of all; within ``width``, where papers and feature sets find no room, without them."""
+    if width is None:
+        header = ["name", "parameters", "feature sets", "what it is"]
+        rows = [
+            [m.name, str(len(m.parameters)), ", ".join(m.feature_sets), _sentence(m)]
+            for m in models
+        ]
+        return text_table(header, rows)
+    rows = [[m.name, str(len(m.parameters)), m.summary] for m in models]
+    table = text_table(["name", "parameters", "what it is"], rows, width=width)
+    return f"{table}\n\nFeature sets, settings and papers of one: neurosbi simulators NAME"
 
 
 def _all_simulators() -> "tuple[list[Simulator], dict[str, str]]":
@@ -107,7 +118,8 @@ def _page(model: "Simulator") -> str:
     parts.append(text_table(header, [_parameter_row(p) for p in model.parameters], width=width))
     if model.setting_table:
         rows = [
-            [s.name, s.unit, str(s.default), s.role, s.description] for s in model.setting_table
+            [s.name, s.unit, "-" if s.default is None else str(s.default), s.role, s.description]
+            for s in model.setting_table
         ]
         parts += ["", "Settings, constants to change with --set NAME=VALUE:"]
         parts.append(

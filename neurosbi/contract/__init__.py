@@ -25,7 +25,7 @@ from neurosbi.contract.simulator import (
     Status,
     SweepObservation,
 )
-from neurosbi.contract.spike_trains import SpikeTrains
+from neurosbi.contract.spike_trains import ONE_POPULATION, SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import (
     Feature,
@@ -45,6 +45,7 @@ Recorded = Recording | SpikeTrains | FeatureTable
 
 __all__ = [
     "COARSEST_DT",
+    "ONE_POPULATION",
     "SHORTEST_REST",
     "BinSection",
     "CurrentStep",

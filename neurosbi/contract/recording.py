@@ -53,6 +53,15 @@ class Sweep:
     problem: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        what = self.problem or f"{self.spikes} spikes"
+        if self.test_step is not None:
+            what = f"step of {self.test_step.amplitude:g} pA, {what}"
+        return (
+            f"Sweep({self.number}: {self.clamp} clamp, {self.duration:g} ms every {self.dt:g} ms, "
+            f"mV and pA; {what})"
+        )
+
     @property
     def duration(self) -> float:
         """Length of the sweep in ms."""
@@ -82,6 +91,15 @@ class Recording:
     sweeps: tuple[Sweep, ...]
     junction_potential: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lengths = [sweep.duration for sweep in self.sweeps]
+        shortest, longest = min(lengths, default=0.0), max(lengths, default=0.0)
+        span = f"{shortest:g}" if shortest == longest else f"{shortest:g} to {longest:g}"
+        return (
+            f"Recording({self.path.name}: {self.format}, {len(self.sweeps)} sweeps of {span} ms, "
+            "mV and pA)"
+        )
 
     @property
     def name(self) -> str:

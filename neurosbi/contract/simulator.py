@@ -106,6 +106,9 @@ class Simulator(ABC):
     setting_table: ClassVar[tuple[Setting, ...]] = ()
     feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
     default_features: ClassVar[str] = "default"
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Packages it cannot simulate without that do not come with it, by the names they are imported
+    by; `neurosbi doctor` looks for them."""
     prior_region: PriorRegion | None = None
     """The part of the box that the prior is restricted to (see `restricted`); None: all of it."""
     smallest_batch: ClassVar[int] = 1024

@@ -1,6 +1,6 @@
 """Spike times of several units, as recorded or simulated."""
 
-__all__ = ["SpikeTrains"]
+__all__ = ["ONE_POPULATION", "SpikeTrains"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,18 @@ import numpy as np
 
 from neurosbi.errors import BadInputError
 
+ONE_POPULATION = "all"
+"""The population of units that are not said to belong to one."""
+_LONGEST_SILENCE = 0.05  # of a recording; see `SpikeTrains.reaches`
+
 
 @dataclass(frozen=True, eq=False)
 class SpikeTrains:
     """The spikes of units in the window from ``start`` to ``stop`` (ms).
 
     ``times[unit]`` are sorted float64 arrays in ms, ``units`` the names of the units and
-    ``populations`` the name of the population that each belongs to.
+    ``populations`` the name of the population that each belongs to. ``stop_known`` is False where
+    the source does not say when the recording ended, so that ``stop`` is right after the last spike.
 
     Raises `BadInputError` for times that are not finite, not sorted or outside the window.
     """
@@ -30,6 +35,7 @@ class SpikeTrains:
     stop: float
     format: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    stop_known: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.times) == len(self.units) == len(self.populations) > 0:
@@ -59,6 +65,14 @@ class SpikeTrains:
                 )
         object.__setattr__(self, "times", times)
 
+    def __repr__(self) -> str:
+        spikes = sum(map(len, self.times))
+        return (
+            f"SpikeTrains({self.path.name}: {len(self.units)} units of "
+            f"{', '.join(self.population_names)}, {spikes:,} spikes in {self.start:g} to "
+            f"{self.stop:g} ms)"
+        )
+
     @property
     def name(self) -> str:
         """A short name for folders and titles."""
@@ -73,6 +87,16 @@ class SpikeTrains:
     def population_names(self) -> tuple[str, ...]:
         """The populations, in the order in which they first appear."""
         return tuple(dict.fromkeys(self.populations))
+
+    def reaches(self, duration: float) -> bool:
+        """Whether the recording can be taken to last ``duration`` ms or longer."""
+        missing = duration - self.duration
+        if missing <= 1e-6 or self.stop_known:
+            return missing <= 1e-6
+        # The last spike is not the end. The silence after it is believed if there was one as long
+        # between spikes before; the share keeps a pause from standing for a part that is missing.
+        silences = np.diff(np.sort(np.concatenate(self.times)))
+        return missing <= min(silences.max(initial=0.0), _LONGEST_SILENCE * duration)
 
     def counts(self, dt: float, *, populations: tuple[str, ...] | None = None) -> np.ndarray:
         """Spikes of each population in bins of ``dt`` ms, int64 [time, population].

@@ -110,12 +110,13 @@ def _read_sweeps(nwb: NWBFile, path: Path) -> list[RawSweep]:
     stimuli = [_Series(s) for s in patch_clamp(nwb.stimulus.values())]
     if not responses:
         found = sorted({type(o).__name__ for o in nwb.acquisition.values()})
-        if getattr(nwb, "units", None) is not None:
+        has_units = getattr(nwb, "units", None) is not None
+        if has_units:
             found.append("sorted units")
         raise BadInputError(
-            f"{path} has no intracellular recording: it holds "
-            f"{', '.join(found) if found else 'no acquisition at all'}; neurosbi fits "
-            "current-clamp sweeps (CurrentClampSeries)"
+            f"{path} has no intracellular recording{'' if has_units else ' and no units table'}: "
+            f"it holds {', '.join(found) if found else 'no acquisition at all'}; neurosbi fits "
+            "current-clamp sweeps (CurrentClampSeries) and the spike times of sorted units (units)"
         )
     pairs = _pairs_of_table(nwb) or _pairs_of_series(responses, stimuli)
     numbers = _numbers(pairs)

@@ -16,11 +16,14 @@ _KNOWN_ELSEWHERE = {  # what people try, and what to do instead
     ".dat": "a HEKA PatchMaster file",
     ".smr": "a Spike2 file",
     ".smrx": "a Spike2 file",
-    ".csv": "a text table",
     ".txt": "a text table",
     ".npz": "a NumPy archive",
     ".pkl": "a Python pickle",
 }
+_READABLE = (
+    "neurosbi reads NWB (1.0, 2.x) and ABF files, and tables of spikes (unit,time_ms,population) "
+    "or features (feature,value) whose names end in .csv"
+)
 
 
 def read_data(path: str | Path, *, junction_potential: float = 0.0) -> Recorded:
@@ -78,10 +81,13 @@ def read_recording(path: str | Path, *, junction_potential: float = 0.0) -> Reco
     if head.startswith(b"version https://git-lfs"):
         raise BadInputError(f"{path} is a Git LFS pointer, not the data; run: git lfs pull")
     if not head.startswith(_HDF5):
+        if path.suffix.lower() == ".csv":
+            raise BadInputError(
+                f"{path} is a text table and has no sweeps; read it with neurosbi.read_data"
+            )
         kind = _KNOWN_ELSEWHERE.get(path.suffix.lower(), "neither NWB nor ABF")
         raise BadInputError(
-            f"{path} is {kind}; neurosbi reads NWB (1.0, 2.x) and ABF files, so convert it to NWB, "
-            "for example with NeuroConv"
+            f"{path} is {kind}; {_READABLE}, so convert it, for example to NWB with NeuroConv"
         )
     if _is_nwb_1(path):
         from neurosbi.recordings.allen import read_allen
@@ -146,5 +152,5 @@ def _is_nwb_1(path: Path) -> bool:
         ) from error
     raise BadInputError(
         f"{path} is an HDF5 file but not NWB (it has no nwb_version; it holds {found or 'nothing'}); "
-        "neurosbi reads NWB (1.0, 2.x) and ABF files"
+        f"{_READABLE}"
     )

@@ -2,8 +2,9 @@
 
 Features have the columns ``feature, value`` and, optionally, ``unit``; an empty value is one that
 could not be measured. Spikes have the columns ``unit, time_ms`` (or ``time_s``) and, optionally,
-``population``, one row per spike; the recording lasts from ``start_ms`` to ``stop_ms``, given in
-comment lines such as ``# stop_ms = 20000``.
+``population``, one row per spike; the recording lasts from ``start_ms`` (default: 0) to
+``stop_ms``, given in comment lines such as ``# stop_ms = 20000``. Without that line the length of
+the recording is known only up to its last spike.
 """
 
 __all__ = ["read_table"]
@@ -14,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neurosbi.contract import FeatureTable, SpikeTrains
+from neurosbi.contract import ONE_POPULATION, FeatureTable, SpikeTrains
 from neurosbi.errors import BadInputError
 
 _COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
-ONE_POPULATION = "all"  # the population of units that are not said to belong to one
 
 
 def read_table(path: Path) -> FeatureTable | SpikeTrains:
@@ -101,6 +101,7 @@ def _spikes(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> SpikeTrai
         stop=stop,
         format="table of spikes",
         metadata={"name": notes["name"]} if "name" in notes else {},
+        stop_known="stop_ms" in notes,
     )
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import SpikeTrains
+from neurosbi.contract import ONE_POPULATION, SpikeTrains
 from neurosbi.errors import BadInputError
-from neurosbi.recordings.tables import ONE_POPULATION
 
 _POPULATION_COLUMNS = ("population", "cell_type", "celltype", "putative_cell_type")
 
@@ -64,6 +63,7 @@ def read_units(path: Path) -> SpikeTrains:
         start=float(start),
         stop=float(stop),
         format="NWB 2 (units)",
+        stop_known=window is not None,
     )
 
 

@@ -1,5 +1,6 @@
 """The verbs simulate, simulators and doctor, with simulators of an installed package."""
 
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from slow_toys import HalfDefined
 from toys import PassiveMembrane
 
 import neurosbi as nb
+import neurosbi.cli.app as app_module
 from neurosbi.cli import main
 from neurosbi.contract import Setting
 
@@ -173,6 +175,42 @@ def test_help_teaches_with_an_example(run):
     assert "(default: in the cache)" in " ".join(out.split())
 
 
+PROSE = """Say what it does in a first
+    sentence.
+
+    A paragraph that is
+    broken at 100 columns.
+
+        neurosbi verb file
+        --option 1
+
+    - one thing
+    - another
+    """
+
+
+def test_help_joins_the_lines_of_paragraphs_and_keeps_examples_and_lists():
+    def verb():
+        pass
+
+    verb.__doc__ = PROSE
+    assert app_module._help(verb) == (
+        "Say what it does in a first sentence.\n\nA paragraph that is broken at 100 columns.\n\n"
+        "    neurosbi verb file\n    --option 1\n\n- one thing\n- another"
+    )
+
+
+@pytest.mark.parametrize("verb", ["fit", "check", "report", "doctor"])
+def test_no_line_of_a_help_breaks_off_early(run, monkeypatch, verb):
+    """A line ends where the first word of the next would not fit, else the paragraph ends."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(verb, "--help")
+    prose = [line.strip() for line in out.split("\u256d")[0].splitlines()]
+    for line, following in itertools.pairwise(prose):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > 78
+
+
 @pytest.mark.parametrize("arguments", [(), ("simulate",)])
 def test_without_arguments_there_is_help(run, arguments):
     code, out, err = run(*arguments)
@@ -192,6 +230,23 @@ def test_simulators_lists_all_and_survives_a_broken_one(run):
     absent = [line for line in err.splitlines() if "toy-absent" in line]
     assert len(absent) == 1
     assert "no_such_module_at_all:Model, which cannot be imported" in absent[0]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_list_fits_a_terminal(run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, out, _ = run("simulators")
+    assert max(map(len, out.splitlines())) <= width
+    assert re.search(r"^neuron-ball-and-stick +12 +soma, dendrite and axon", out, re.MULTILINE)
+    assert "doi" not in out
+    assert "neurosbi simulators NAME" in out
+
+
+def test_a_setting_without_a_value_is_a_dash_and_told(run):
+    for name, setting in (("spiking", "sizes +neurons"), ("hodgkin-huxley", "area +cm2")):
+        _, out, _ = run("simulators", name)
+        assert re.search(rf"^{setting} +- +.*; by default ", out, re.MULTILINE)
 
 
 def test_one_simulator_in_full(run):
@@ -232,6 +287,35 @@ def test_doctor_finds_everything_in_place(run, tmp_path):
     assert f"{tmp_path / 'cache'}, 0 files" in out
     assert re.search(r"^note +simulator toy-absent +.*cannot be imported", out, re.MULTILINE)
     assert re.search(r"^ok +simulator toy-half +version 1, 3 parameters", out, re.MULTILINE)
+
+
+def test_doctor_lists_optional_programs_without_importing_them(run, tmp_path, monkeypatch):
+    for name in ("neuron", "brian2"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / "site" / f"{name}.py").write_text("raise RuntimeError('imported')\n")
+        info = tmp_path / "site" / f"{name}-99.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.1\n")
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert re.search(r"^ok +neuron +99.1$", out, re.MULTILINE)
+    assert re.search(r"^ok +brian2 +99.1$", out, re.MULTILINE)
+    assert re.search(r"^ok +simulator neuron-point +version 1, 8 parameters$", out, re.MULTILINE)
+
+
+def test_doctor_notes_what_cannot_simulate_without_neuron(run, monkeypatch):
+    for name in ("neuron", "brian2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert re.search(
+        r"^note +neuron +not installed: pip install 'neurosbi\[neuron\]'", out, re.MULTILINE
+    )
+    assert re.search(r"^note +brian2 +not installed: pip install 'brian2>=2.9'", out, re.MULTILINE)
+    for name in ("neuron-point", "neuron-ball-and-stick"):
+        line = rf"^note +simulator {name} .*needs neuron, not installed: pip install 'neurosbi"
+        assert re.search(line, out, re.MULTILINE)
+    assert re.search(r"^ok +simulator hodgkin-huxley ", out, re.MULTILINE)
 
 
 def test_doctor_ends_with_3_if_something_is_broken(run, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from neurosbi.contract import (
 from neurosbi.errors import BadInputError
 
 
-def trains(times, *, stop=100.0, populations=None):
+def trains(times, *, stop=100.0, populations=None, stop_known=True):
     n = len(times)
     return SpikeTrains(
         path=Path("toy.csv"),
@@ -26,6 +26,7 @@ def trains(times, *, stop=100.0, populations=None):
         populations=tuple(populations or ["all"] * n),
         start=0.0,
         stop=stop,
+        stop_known=stop_known,
     )
 
 
@@ -128,3 +129,28 @@ def test_tables_that_do_not_fit_the_simulator():
 def test_spike_trains_are_refused_by_models_without_spikes():
     with pytest.raises(BadInputError, match="linear-gaussian cannot be fitted; name another"):
         LinearGaussian().observe_spikes(trains([[1.0]]))
+
+
+def test_a_recording_whose_end_is_known_reaches_no_further():
+    data = trains([np.arange(0.0, 100.0, 2.0)], stop=99.0)
+    assert data.reaches(99.0)
+    assert not data.reaches(99.1)
+
+
+def test_where_the_last_spike_ends_it_a_silence_as_before_is_believed():
+    data = trains([np.arange(0.0, 100.0, 4.0), [97.0]], stop=97.5, stop_known=False)
+    assert data.reaches(97.5)
+    assert data.reaches(101.5)  # 4 ms, as between the spikes before
+    assert not data.reaches(101.6)
+
+
+def test_a_long_pause_does_not_stand_for_a_missing_part():
+    data = trains([[0.0, 90.0, 95.0]], stop=95.0001, stop_known=False)
+    assert data.reaches(100.0)  # 5 %
+    assert not data.reaches(101.0)
+    assert not trains([[95.0]], stop=95.0001, stop_known=False).reaches(96.0)
+
+
+def test_spike_trains_are_shown_in_a_line():
+    shown = repr(trains([np.arange(0.0, 90.0, 0.05), []], populations=["E", "I"]))
+    assert shown == "SpikeTrains(toy.csv: 2 units of E, I, 1,800 spikes in 0 to 100 ms)"

@@ -14,7 +14,12 @@ from neurosbi.recordings.assemble import RawSweep, assemble
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.txt", b"0.1 -70\n0.2 -69\n", "a text table; neurosbi reads NWB"),
+        (
+            "a.txt",
+            b"0.1 -70\n0.2 -69\n",
+            r"a text table; neurosbi reads NWB .*ABF.* tables .* \.csv",
+        ),
+        ("a.csv", b"unit,time_ms\n1,2\n", "no sweeps; read it with neurosbi.read_data"),
         ("a.nwb", b"hello", "neither NWB nor ABF"),
         ("a.mat", b"MATLAB 5.0 MAT-file", "a MATLAB file"),
         ("a.abf", b"", "empty"),

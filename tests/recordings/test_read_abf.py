@@ -23,6 +23,15 @@ def test_demo_has_a_fixed_pulse_and_a_test_step():
     assert spikes[29] == 9
 
 
+def test_a_recording_and_its_sweeps_are_shown_in_a_line_each():
+    recording = read_recording(demo_recording())
+    assert repr(recording) == "Recording(18713001.abf: ABF, 30 sweeps of 1500 ms, mV and pA)"
+    assert repr(recording.sweep(29)) == (
+        "Sweep(29: current clamp, 1500 ms every 0.05 ms, mV and pA; step of 290 pA, 9 spikes)"
+    )
+    assert repr(recording.sweep(0)).endswith(" mV and pA; 0 spikes)")
+
+
 @pytest.mark.parametrize("path", [TWO_STEPS, FAST_SPIKING])
 def test_first_of_two_varying_steps(path):
     recording = read_recording(path)
@@ -56,6 +65,7 @@ def test_units_of_the_voltage(tmp_path, unit, scale):
     for sweep, mv in zip(recording.sweeps, v, strict=True):
         np.testing.assert_allclose(sweep.voltage, mv, atol=0.05)
         assert "no stimulus" in sweep.problem
+        assert repr(sweep).endswith(f"mV and pA; {sweep.problem})")
     assert "no sweep can be used" in why_no_fit(recording)
 
 

@@ -31,13 +31,14 @@ def test_a_table_of_spikes(tmp_path):
     assert isinstance(data, nb.SpikeTrains)
     assert (data.units, data.populations) == (("a", "b"), ("E", "I"))
     np.testing.assert_allclose(data.times[0], [50.0, 200.0])
-    assert (data.start, data.stop) == (0.0, 500.0)
+    assert (data.start, data.stop, data.stop_known) == (0.0, 500.0, True)
 
 
 def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
     data = nb.read_data(written(tmp_path, "unit,time_ms\n1,3\n1,7.5\n"))
     assert data.stop == pytest.approx(7.5)
     assert data.stop > 7.5
+    assert not data.stop_known
     assert data.populations == ("all",)
 
 
@@ -73,7 +74,7 @@ def test_tables_have_no_junction_potential(tmp_path):
         nb.read_data(written(tmp_path, "feature,value\np,1\n"), junction_potential=-14.0)
 
 
-def units_file(path, times, **columns):
+def units_file(path, times, *, stop=2.0, **columns):
     import pynwb
 
     nwb = pynwb.NWBFile("units", "units", datetime(2020, 1, 1, tzinfo=UTC))
@@ -81,7 +82,7 @@ def units_file(path, times, **columns):
         nwb.add_unit_column(name, name)
     for i, t in enumerate(times):
         values = {name: column[i] for name, column in columns.items()}
-        nwb.add_unit(spike_times=t, obs_intervals=[[0.0, 2.0]], **values)
+        nwb.add_unit(spike_times=t, **({"obs_intervals": [[0.0, stop]]} if stop else {}), **values)
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(nwb)
     return path
@@ -93,8 +94,20 @@ def test_sorted_units_of_an_nwb_file(tmp_path):
     data = nb.read_data(path)
     assert isinstance(data, nb.SpikeTrains)
     assert data.populations == ("RS", "FS")
-    assert (data.start, data.stop) == (0.0, 2000.0)
+    assert (data.start, data.stop, data.stop_known) == (0.0, 2000.0, True)
     np.testing.assert_allclose(data.times[1], [200.0, 1999.9])
+
+
+def test_units_without_intervals_end_with_the_last_spike(tmp_path):
+    data = nb.read_data(units_file(tmp_path / "units.nwb", [[0.1, 0.5], [0.2, 1.5]], stop=None))
+    assert data.stop == pytest.approx(1500.0)
+    assert not data.stop_known
+
+
+def test_an_nwb_file_with_nothing_to_fit_is_told_to_have_neither(tmp_path):
+    path = units_file(tmp_path / "nothing.nwb", [])
+    with pytest.raises(BadInputError, match="no intracellular recording and no units table"):
+        nb.read_data(path)
 
 
 def test_intracellular_files_are_still_recordings():

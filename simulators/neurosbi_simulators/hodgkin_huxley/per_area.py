@@ -28,7 +28,8 @@ AREA_SETTINGS = (
         "area",
         "cm2",
         None,
-        "membrane area, by which a current in pA becomes a current density",
+        "membrane area, by which a current in pA becomes a current density; by default a fit "
+        "estimates it from the recording",
         role="preparation",
     ),
 )

@@ -7,6 +7,7 @@ import numpy as np
 from neurosbi.contract import SpikeTrains
 from neurosbi.errors import BadInputError
 from neurosbi_simulators.population.network import PopulationNetwork
+from neurosbi_simulators.population.recorded import check_populations
 
 
 def counts_of(
@@ -25,10 +26,13 @@ def counts_of(
             notes.append(f"population {recorded[0]} is taken to be {network.names[0]}")
     else:
         columns = network.names
-        if set(recorded) != set(columns):
+        check_populations(trains, columns)
+        missing = [name for name in columns if name not in recorded]
+        if missing:
             raise BadInputError(
-                f"{trains.path.name}: the units belong to {', '.join(recorded)}, but the network "
-                f"has the populations {', '.join(columns)}; name the populations of the units so"
+                f"{trains.path.name}: there are no units of {', '.join(missing)}, but the model "
+                "needs the spikes of all its populations; choose another network with the setting "
+                "populations"
             )
     for column, name, size in zip(columns, network.names, network.size, strict=True):
         units = trains.populations.count(column)

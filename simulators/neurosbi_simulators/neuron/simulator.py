@@ -57,6 +57,7 @@ class NeuronSimulator(CurrentClampSimulator):
 
     setting_table: ClassVar[tuple[Setting, ...]] = NEURON_SETTINGS
     never_negative = frozenset({"noise"})
+    needs: ClassVar[tuple[str, ...]] = ("neuron",)
     mechanisms: ClassVar[Path | None] = None
     smallest_batch = 16
     fit_simulations = 10_000

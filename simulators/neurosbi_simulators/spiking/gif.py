@@ -49,7 +49,12 @@ class SpikingGif(SpikingSimulator):
             "two-populations",
             f"the network: {', '.join(PRESETS)}, or a JSON file with a table of your own",
         ),
-        Setting("sizes", "neurons", None, "neurons of each population, like 500,100"),
+        Setting(
+            "sizes",
+            "neurons",
+            None,
+            "neurons of each population, like 500,100; by default those of the network",
+        ),
         Setting("infer", "", "weights", "weights, full, or parameters by name, like w_EE,u_th_E"),
         Setting(
             "connections",

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurosbi.contract import SpikeTrains
 from neurosbi.errors import BadInputError
+from neurosbi_simulators.population.recorded import check_populations
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +37,10 @@ def spikes_of(
     given = trains.populations
     if len(names) == 1 == len(trains.population_names):
         given = (names[0],) * len(given)
-    strangers = [p for p in dict.fromkeys(given) if p not in names]
-    if strangers:
-        raise BadInputError(
-            f"{label}: the units belong to {', '.join(trains.population_names)}, but the network "
-            f"has the populations {', '.join(names)}; name the populations of the units so"
-        )
-    if trains.duration < duration - 1e-6:
-        raise BadInputError(
-            f"{label}: the recording of {trains.duration:g} ms is shorter than the simulations of "
-            f"{duration:g} ms; set duration={np.floor(trains.duration):g}"
-        )
+    else:
+        check_populations(trains, names)
+    if not trains.reaches(duration):
+        raise BadInputError(_too_short(trains, duration))
     found = [given.count(name) for name in names]
     notes = []
     for name, have, want in zip(names, found, recorded, strict=True):
@@ -60,6 +54,11 @@ def spikes_of(
             notes.append(f"no units of {name} were recorded: its features are undefined")
         if have > want:
             notes.append(f"the first {want} of the {have} units of {name} are used")
+    if trains.duration < duration - 1e-6:
+        notes.append(
+            f"the last {duration - trains.duration:.2g} of {duration:g} ms are taken to be silent: "
+            f"{label} does not say when the recording ended"
+        )
     if trains.duration > duration + 1e-6:
         notes.append(f"the first {duration:g} of {trains.duration:g} ms are used")
     times, numbers, units = [np.empty(0)], [np.empty(0, dtype=np.int32)], []
@@ -74,3 +73,17 @@ def spikes_of(
     time, unit = np.concatenate(times), np.concatenate(numbers)
     order = np.argsort(time, kind="stable")
     return ObservedSpikes(time[order], unit[order], tuple(units), tuple(notes))
+
+
+def _too_short(trains: SpikeTrains, duration: float) -> str:
+    label, shorter = trains.path.name, f"set duration={np.floor(trains.duration):g}"
+    if trains.stop_known:
+        return (
+            f"{label}: the recording of {trains.duration:g} ms is shorter than the simulations of "
+            f"{duration:g} ms; {shorter}"
+        )
+    return (
+        f"{label}: the last spike comes after {trains.duration:g} ms, the simulations last "
+        f"{duration:g} ms, and the file does not say when the recording ended; {shorter}, or say it "
+        f"(CSV: a line like # stop_ms = {trains.start + duration:g}; NWB: obs_intervals of the units)"
+    )

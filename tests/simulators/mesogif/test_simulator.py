@@ -185,8 +185,14 @@ def test_units_that_are_missing_are_noted_and_too_many_refused():
     assert len(notes) == 1
     with pytest.raises(BadInputError, match="setting sizes"):
         MesoGif(sizes="4,3", burn_in=100.0).observe_spikes(trains())
-    with pytest.raises(BadInputError, match="name the populations"):
+    with pytest.raises(
+        BadInputError, match=r"belong to A, B, .* write E or I into the column popul"
+    ):
         MesoGif(burn_in=100.0).observe_spikes(trains(labels=("A", "B")))
+    with pytest.raises(BadInputError, match="add a column population with E or I in every row"):
+        MesoGif(burn_in=100.0).observe_spikes(trains(labels=("all", "all")))
+    with pytest.raises(BadInputError, match="no units of I, but the model needs"):
+        MesoGif(burn_in=100.0).observe_spikes(trains(labels=("E", "E")))
     with pytest.raises(BadInputError, match="burn-in"):
         MesoGif(burn_in=400.0).observe_spikes(trains())
 

@@ -9,6 +9,7 @@ from spiking_cases import sharp, spikes
 
 from neurosbi.contract import SpikeTrains, Status, Stimulus
 from neurosbi.errors import BadInputError
+from neurosbi.recordings import read_data
 
 
 def defaults(model, n=1):
@@ -97,12 +98,15 @@ def test_recorded_trains_give_the_features_of_the_simulation_they_are(gif, tmp_p
     assert observation.stimulus.to_dict() == gif.stimulus.to_dict()
 
 
-def units(counts, tmp_path, *, stop=2500.0):
+def units(counts, tmp_path, *, stop=2500.0, stop_known=True):
     names = [p for p, n in counts.items() for _ in range(n)]
     rng = np.random.default_rng(0)
     times = tuple(np.sort(rng.uniform(0, stop, 40)) for _ in names)
     labels = tuple(f"u{i}" for i in range(len(names)))
-    return SpikeTrains(tmp_path / "units.nwb", times, labels, tuple(names), 0.0, stop)
+    path = tmp_path / "units.nwb"
+    return SpikeTrains(
+        path, times, labels, tuple(names), start=0.0, stop=stop, stop_known=stop_known
+    )
 
 
 def test_other_recordings_are_cut_or_refused(gif, tmp_path):
@@ -121,6 +125,27 @@ def test_other_recordings_are_cut_or_refused(gif, tmp_path):
         gif.observe_spikes(units({"E": 100, "I": 100}, tmp_path, stop=900.0))
     with pytest.raises(BadInputError, match="belong to PV, but the network has"):
         gif.observe_spikes(units({"PV": 3}, tmp_path))
+    with pytest.raises(BadInputError, match="add a column population with E or I in every row"):
+        gif.observe_spikes(units({"all": 3}, tmp_path))
+
+
+def test_a_table_without_its_length_ends_with_a_silence(gif, tmp_path):
+    def table(text):
+        path = tmp_path / "spikes.csv"
+        path.write_text(text)
+        return read_data(path)
+
+    header = "unit,time_ms,population\n"
+    rows = [f"{i % 100},{0.5 * i},E\n" for i in range(3999)]  # up to 1999 ms of 2000
+    rows += [f"a,{t},E\n" for t in (1999.5, 1999.9)]
+    short = [r for r in rows if float(r.split(",")[1]) < 1500.0]
+    noted = gif.observe_spikes(table(header + "".join(rows))).notes
+    assert any("the last 0.1 of 2000 ms are taken to be silent" in note for note in noted)
+    stated = gif.observe_spikes(table("# stop_ms: 2000\n" + header + "".join(rows))).notes
+    assert not any("silent" in note for note in stated)
+    with pytest.raises(BadInputError, match=r"set duration=1499, or say it .* # stop_ms = 2000"):
+        gif.observe_spikes(table(header + "".join(short)))
+    gif.observe_spikes(table("# stop_ms = 2000\n" + header + "".join(short)))
 
 
 def test_silence_is_told_and_undefined():
