@@ -181,7 +181,11 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         return
     observed = np.isfinite(check.x_observed)
     never, seldom = check.presence < NO_AGREEMENT, check.presence < LITTLE_AGREEMENT
-    for level, chosen in (("do not use", never), ("caution", seldom & ~never)):
+    levels: tuple[tuple[Level, np.ndarray], ...] = (
+        ("do not use", never),
+        ("caution", seldom & ~never),
+    )
+    for level, chosen in levels:
         yield from _presence(check, level, chosen & observed, "defined", "only ")
         yield from _presence(check, level, chosen & ~observed, "undefined", "")
     compared = np.isfinite(check.distance)
