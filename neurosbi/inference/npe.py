@@ -72,8 +72,8 @@ from neurosbi.training import (
 
 Encoder = FeatureEncoder | SetEncoder | TraceEncoder
 
-# Networks of sets learn longer than others: 8,000 steps instead of 3,500 were worth 0.9 nats
-# (16,000 Hodgkin-Huxley cells with 120,000 sweeps).
+# Networks of sets learn longer than others: 8,000 steps instead of 3,500 were worth 0.9 nats with
+# 120,000 sweeps of Hodgkin-Huxley cells and 1.4 nats with 300,000.
 _STEPS_OF_SETS = 8_000
 _TREND_ROWS = 50_000
 _JUDGED_ROWS = 2_000  # held-out ones, on which flow and trend are compared
