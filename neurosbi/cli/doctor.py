@@ -42,8 +42,8 @@ def doctor(
     """Check versions, GPU, threads, cache folder and simulators of this machine.
 
     A note is worth knowing and breaks nothing, such as an optional program that only some
-    simulators need. Send what it prints along when you report a problem. Ends with exit code 3 if something that
-    neurosbi needs is broken.
+    simulators need. Send what it prints along when you report a problem. Ends with exit code 3 if
+    something that neurosbi needs is broken.
     """
     findings = [
         _python(),
