@@ -97,9 +97,15 @@ class Calibration:
         """The largest error of the curve, with its sign, and its p-value."""
         from scipy.stats import kstwo
 
-        error = self.curve(ranks) - np.linspace(0, 1, self.draws + 2)
-        worst = float(error[np.argmax(np.abs(error))])
+        level, share = self._farthest(ranks)
+        worst = share - level
         return worst, float(kstwo.sf(abs(worst), max(1, len(ranks))))
+
+    def _farthest(self, ranks: np.ndarray) -> tuple[float, float]:
+        """The level where the curve of ``ranks[case]`` is farthest off, and the curve there."""
+        curve, levels = self.curve(ranks), np.linspace(0, 1, self.draws + 2)
+        at = int(np.argmax(np.abs(curve - levels)))
+        return float(levels[at]), float(curve[at])
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -157,7 +163,7 @@ class Calibration:
         for chosen, level in shifts:
             if chosen.any():
                 worst = int(np.argmax(np.abs(bent) * chosen))
-                quantile, share = self._most_bent(worst)
+                quantile, share = self._farthest(self.theta[:, worst])
                 whose = f" of {self.parameters[worst]}" if chosen.sum() > 1 else ""
                 yield _reason(
                     level,
@@ -187,12 +193,6 @@ class Calibration:
                     f"truth up to {100 * abs(error):.0f} % too {'often' if error > 0 else 'rarely'}"
                     f" in {cases} (TARP)",
                 )
-
-    def _most_bent(self, parameter: int) -> tuple[float, float]:
-        """The level where the curve of a parameter is farthest off, and the curve there."""
-        curve, levels = self.curve(self.theta[:, parameter]), np.linspace(0, 1, self.draws + 2)
-        at = int(np.argmax(np.abs(curve - levels)))
-        return float(levels[at]), float(curve[at])
 
     @property
     def curve_at_half(self) -> np.ndarray:
