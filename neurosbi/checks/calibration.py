@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurosbi.checks.remedies import MORE_SIMULATIONS
 from neurosbi.checks.verdict import Level, Reason
 
 SOURCE = "calibration"
@@ -267,7 +268,7 @@ class Calibration:
 
 
 def _reason(level: Level, sentence: str) -> Reason:
-    return Reason(level, sentence, SOURCE)
+    return Reason(level, sentence, SOURCE, MORE_SIMULATIONS)
 
 
 def _percents(shares: Any) -> str:

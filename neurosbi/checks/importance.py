@@ -4,6 +4,7 @@ __all__ = ["judge_importance"]
 
 from collections.abc import Iterator
 
+from neurosbi.checks.remedies import MORE_SIMULATIONS
 from neurosbi.checks.verdict import Reason
 from neurosbi.inference.importance import UNRELIABLE_K, ImportanceSamples
 
@@ -24,4 +25,5 @@ def judge_importance(samples: ImportanceSamples | None) -> Iterator[Reason]:
             "the network's posterior is too narrow or misses a part of the exact one: the "
             f"importance weights of its draws have a heavy tail (Pareto k {k:.2f}, at most "
             f"{UNRELIABLE_K:g} is reliable; efficiency {100 * samples.efficiency:.1f} %)",
+            remedy=MORE_SIMULATIONS,
         )

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from neurosbi.checks.remedies import MORE_SIMULATIONS
 from neurosbi.checks.verdict import Reason
 
 SOURCE = "local calibration"
@@ -99,6 +100,7 @@ class LocalCalibration:
                 "do not use" if far.any() else "caution",
                 f"at this recording the posterior is off ({self._test}): {'; '.join(found)}",
                 SOURCE,
+                MORE_SIMULATIONS,
             ),
         )
 

@@ -35,6 +35,7 @@ import numpy as np
 import xarray as xr
 
 from neurosbi.checks.neighbours import neighbour_distance
+from neurosbi.checks.remedies import ANOTHER_MODEL
 from neurosbi.checks.spread import feature_spread
 from neurosbi.checks.verdict import Reason
 from neurosbi.contract import Feature
@@ -89,6 +90,7 @@ class Misspecification:
                     f"stimulus ({self.context_ratio:.1f} times as far from its neighbours as 99 % "
                     "of the simulations)",
                     SOURCE,
+                    ANOTHER_MODEL,
                 )
             )
         if self.odd.any():
@@ -98,6 +100,7 @@ class Misspecification:
                     "caution",
                     f"given the other features, this is unlike the model: {items}",
                     SOURCE,
+                    ANOTHER_MODEL,
                 )
             )
         return tuple(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from neurosbi.checks.predictive import PredictiveCheck
+from neurosbi.checks.remedies import ANOTHER_MODEL
 from neurosbi.checks.verdict import Reason
 from neurosbi.contract import in_words
 
@@ -36,6 +37,7 @@ def judge_sweeps(sweeps: Sequence[tuple[int, PredictiveCheck]]) -> Iterator[Reas
             level,
             f"simulations of the posterior do not reproduce {name} of {noun} {which} "
             f"({len(numbers)} of the {len(sweeps)} other sweeps)",
+            remedy=ANOTHER_MODEL,
         )
 
 

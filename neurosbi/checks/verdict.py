@@ -36,6 +36,7 @@ import numpy as np
 
 from neurosbi.checks.predictive import PredictiveCheck
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck
+from neurosbi.checks.remedies import ANOTHER_MODEL, MORE_SIMULATIONS
 from neurosbi.contract import in_words
 
 Level = Literal["trust", "caution", "do not use"]
@@ -71,20 +72,23 @@ _OPENINGS = {
 class Reason:
     """One finding: what it means for the posterior, and the sentence that says so.
 
-    ``source`` names the check it comes from, for those that can be repeated by themselves.
+    ``source`` names the check it comes from, for those that can be repeated by themselves;
+    ``remedy`` what can be done about it, "" where nothing can.
     """
 
     level: Level
     sentence: str
     source: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The level and the reasons for it, worst first."""
+    """The level and the reasons for it, worst first, and what can be done about them."""
 
     level: Level
     reasons: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -103,15 +107,17 @@ def judge(
     *,
     left_out: Sequence[str] = (),
     further: Iterable[Reason] = (),
+    exact: bool = False,
 ) -> Verdict:
     """The verdict by the rules above, with the reasons of ``further`` checks added.
 
-    Both checks are those of the features that were used; ``left_out`` describes the others.
+    Both checks are those of the features that were used; ``left_out`` describes the others. Of an
+    ``exact`` posterior (no network) predictions that are far off speak against the model alone.
     """
     reasons = [
         *_left_out(left_out, len(predictive.features)),
         *_reach(prior_predictive),
-        *_predictions(predictive),
+        *_predictions(predictive, ANOTHER_MODEL if exact else MORE_SIMULATIONS),
         *further,
     ]
     return verdict_of(reasons, otherwise=_all_well(predictive))
@@ -122,7 +128,9 @@ def verdict_of(reasons: Iterable[Reason], *, otherwise: str) -> Verdict:
     ordered = sorted(reasons, key=lambda reason: -LEVELS.index(reason.level))
     if not ordered or ordered[0].level == "trust":
         return Verdict("trust", (otherwise, *(r.sentence for r in ordered)))
-    return Verdict(ordered[0].level, tuple(r.sentence for r in ordered if r.level != "trust"))
+    against = [r for r in ordered if r.level != "trust"]
+    remedies = dict.fromkeys(r.remedy for r in against if r.remedy)
+    return Verdict(ordered[0].level, tuple(r.sentence for r in against), tuple(remedies))
 
 
 def _left_out(described: Sequence[str], used: int) -> Iterator[Reason]:
@@ -132,6 +140,7 @@ def _left_out(described: Sequence[str], used: int) -> Iterator[Reason]:
             "do not use" if share > MOST_LEFT_OUT else "caution",
             f"left out of the fit, because the model cannot produce {'them' if len(described) > 1 else 'it'} "
             f"together with the other features: {'; '.join(described)}",
+            remedy=ANOTHER_MODEL,
         )
 
 
@@ -141,21 +150,30 @@ def _reach(check: PriorPredictiveCheck) -> Iterator[Reason]:
     if far.any():
         items = "; ".join(check.describe(i) for i in np.flatnonzero(far))
         noun = "these features lie" if far.sum() > 1 else "this feature lies"
-        yield Reason("do not use", f"{noun} outside what the model can produce: {items}")
+        yield Reason(
+            "do not use",
+            f"{noun} outside what the model can produce: {items}",
+            remedy=ANOTHER_MODEL,
+        )
     if near.any():
         items = "; ".join(check.describe(i) for i in np.flatnonzero(near))
-        yield Reason("caution", f"at the very edge of what the model can produce: {items}")
+        yield Reason(
+            "caution",
+            f"at the very edge of what the model can produce: {items}",
+            remedy=ANOTHER_MODEL,
+        )
     if check.joint_outside:
         level = "do not use" if check.joint_ratio > FAR_JOINT else "caution"
         yield Reason(
             level,
             "no simulation combines the features as the recording does (it is "
             f"{check.joint_ratio:.1f} times as far from its neighbours as 99 % of the simulations)",
+            remedy=ANOTHER_MODEL,
         )
 
 
 def _presence(
-    check: PredictiveCheck, level: Level, chosen: np.ndarray, how: str, only: str
+    check: PredictiveCheck, level: Level, chosen: np.ndarray, how: str, only: str, remedy: str
 ) -> Iterator[Reason]:
     """One reason for all features that are ``how`` in the recording and seldom so in predictions."""
     if not chosen.any():
@@ -167,15 +185,17 @@ def _presence(
         level,
         f"{', '.join(names)} {be} {how} in the recording, but {only}"
         f"{low if low == high else f'{low} to {high}'} % of the predictions have {them}",
+        remedy=remedy,
     )
 
 
-def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
+def _predictions(check: PredictiveCheck, remedy: str) -> Iterator[Reason]:
     if check.valid_fraction < MOST_VALID:
         yield Reason(
             "do not use" if check.valid_fraction < FEWEST_VALID else "caution",
             f"only {100 * check.valid_fraction:.0f} % of the posterior draws give a simulation that "
             "ends properly",
+            remedy=remedy,
         )
     if not check.valid.any():
         return
@@ -186,8 +206,8 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         ("caution", seldom & ~never),
     )
     for level, chosen in levels:
-        yield from _presence(check, level, chosen & observed, "defined", "only ")
-        yield from _presence(check, level, chosen & ~observed, "undefined", "")
+        yield from _presence(check, level, chosen & observed, "defined", "only ", remedy)
+        yield from _presence(check, level, chosen & ~observed, "undefined", "", remedy)
     compared = np.isfinite(check.distance)
     if not compared.any():
         yield Reason("caution", "no feature of the recording could be compared with predictions")
@@ -200,6 +220,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
             f"simulations of the posterior are {'farther from' if far else 'hardly nearer to'} the "
             f"recording than simulations of the prior ({ratio:.2f} times their distance in the "
             "median feature)",
+            remedy=remedy,
         )
     missed = np.flatnonzero(check.missed)
     if len(missed):
@@ -208,6 +229,7 @@ def _predictions(check: PredictiveCheck) -> Iterator[Reason]:
         yield Reason(
             "do not use" if most else "caution",
             f"simulations of the posterior do not reproduce {names}",
+            remedy=remedy,
         )
 
 

@@ -15,7 +15,7 @@ References: Vehtari et al. 2021, doi:10.1214/20-BA1221 (R-hat, effective sample 
 __all__ = ["McmcDraws", "sample_posterior"]
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ import numpy as np
 from neurosbi.contract import Observation, Simulator, positions
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference.box_likelihood import BoxLikelihood
+from neurosbi.inference.chain_checkpoint import ChainCheckpoint, SavedChains
 from neurosbi.inference.likelihood_potential import LikelihoodPotential
 from neurosbi.inference.map import MapEstimate, find_map
 from neurosbi.inference.slices import CHAINS, DRAWS, TUNE, SliceChains
@@ -119,15 +120,18 @@ def sample_posterior(
     seed: int,
     time_limit: float = 3600.0,
     threads: int | None = None,
+    checkpoint: ChainCheckpoint | None = None,
     progress: bool = False,
 ) -> McmcDraws:
     """Sample p(theta | observation) of a simulator with `log_likelihood_gradient`.
 
     Several observations are independent given the parameters. Each chain makes ``draws``, and goes
     on, up to ten times as far, while R-hat or the number of effective draws is not good enough.
-    After ``time_limit`` seconds the chains stop where they are. Raises `BadInputError` for a
-    simulator without a gradient or for too few chains or draws, `FitError` where the time did not
-    suffice for any draws.
+    After ``time_limit`` seconds the chains stop where they are. With a ``checkpoint`` chains that
+    were stopped go on, to the same draws as without the pause; its file belongs to one posterior,
+    number of chains and draws, and seed, and stays for the caller to remove. Raises
+    `BadInputError` for a simulator without a gradient or for too few chains or draws, `FitError`
+    where the time did not suffice for any draws.
     """
     if chains < 2 or draws < _FEWEST_DRAWS:
         raise BadInputError(
@@ -140,36 +144,25 @@ def sample_posterior(
         raise BadInputError(f"a time limit of {time_limit} s leaves no time to sample; give more")
     began = time.monotonic()
     potential = LikelihoodPotential(simulator, observation, threads=threads)
-    optimum = find_map(
-        potential,
-        starts=starts,
-        seed=derive_seed(seed, "starts"),
-        time_limit=0.5 * time_limit,
-        progress=progress,
-    )
+    saved = checkpoint.read() if checkpoint else None
+    if saved is None:
+        optimum = _search(potential, starts, seed, time_limit, progress)
+        saved = SavedChains(optimum, potential.evaluations)
+        if checkpoint:
+            checkpoint.write(saved)
     box = BoxLikelihood(potential)
-    covariance = box.covariance_at(positions(simulator.parameters, optimum.best))
-    moving = SliceChains(
-        box,
-        _starting_points(box, optimum, covariance, chains, seed),
-        covariance,
-        seed=seed,
-        over=lambda: time.monotonic() - began > time_limit,
+    moving = _chains_of(
+        saved, box, chains, seed=seed, over=lambda: time.monotonic() - began > time_limit
     )
-    with progress_bar("Sampling", tune + draws, show=progress) as bar:
-        moving.tune(tune, advance=bar)
-        moving.draw(draws, advance=bar)
-    theta, r_hat, effective = _diagnosed(moving, box)
-    more = max(_FEWEST_DRAWS, round(_PART * draws))
-    for _ in range(round((_MOST - 1) / _PART)):
-        if moving.out_of_time or (
-            r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
-        ):
-            break
-        why = f"R-hat {r_hat.max():.3f}, {effective.min():.0f} effective draws"
-        with progress_bar(f"Sampling on ({why})", more, show=progress) as bar:
-            moving.draw(more, advance=bar)
-        theta, r_hat, effective = _diagnosed(moving, box)
+    optimum = saved.optimum
+
+    def keep() -> None:
+        if checkpoint:
+            checkpoint.write(SavedChains(optimum, potential.evaluations, moving.state()))
+
+    theta, r_hat, effective = _sampled(
+        moving, box, draws=draws, tune=tune, keep=keep, show=progress
+    )
     n = theta.shape[1]
     if n < _FEWEST_DRAWS:
         raise FitError(
@@ -187,6 +180,70 @@ def sample_posterior(
         finished=not moving.out_of_time,
         likelihood_problems=_problems_at(simulator, theta, potential.data, threads),
     )
+
+
+def _search(
+    potential: LikelihoodPotential, starts: int, seed: int, time_limit: float, progress: bool
+) -> MapEstimate:
+    return find_map(
+        potential,
+        starts=starts,
+        seed=derive_seed(seed, "starts"),
+        time_limit=0.5 * time_limit,
+        progress=progress,
+    )
+
+
+def _chains_of(
+    saved: SavedChains, box: BoxLikelihood, chains: int, *, seed: int, over: Callable[[], bool]
+) -> SliceChains:
+    """Chains where they were saved, or at their start."""
+    potential = box.potential
+    if saved.chains is None:
+        potential.evaluations = saved.evaluations
+        best = positions(box.parameters, saved.optimum.best)
+        covariance = box.covariance_at(best)
+        points = _starting_points(box, saved.optimum, covariance, chains, seed)
+        return SliceChains(box, points, covariance, seed=seed, over=over)
+    moving = SliceChains(box, saved.chains["at"], saved.chains["covariance"], seed=seed, over=over)
+    moving.go_on_from(saved.chains)
+    potential.evaluations = saved.evaluations
+    return moving
+
+
+def _sampled(
+    moving: SliceChains,
+    box: BoxLikelihood,
+    *,
+    draws: int,
+    tune: int,
+    keep: Callable[[], None],
+    show: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of chains that may have some already, and what `_diagnosed` says of them."""
+    made = moving.points.shape[1]
+    if tune and not made:
+        with progress_bar("Tuning", tune, show=show) as bar:
+            moving.tune(tune, advance=bar)
+    more = max(_FEWEST_DRAWS, round(_PART * draws))
+    goal, why = draws, ""
+    while goal < made:
+        goal += more
+    while True:
+        with progress_bar(f"Sampling{why}", goal, done=made, show=show) as bar:
+
+            def advance(n: int, bar: Callable[[int], None] = bar) -> None:
+                keep()
+                bar(n)
+
+            moving.draw(goal - made, advance=advance)
+        made = moving.points.shape[1]
+        theta, r_hat, effective = _diagnosed(moving, box)
+        good = r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
+        if good or moving.out_of_time or goal >= _MOST * draws:
+            return theta, r_hat, effective
+        why = f" on (R-hat {r_hat.max():.3f}, {effective.min():.0f} effective draws)"
+        goal += more
 
 
 def _diagnosed(

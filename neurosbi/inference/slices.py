@@ -11,7 +11,7 @@ References: Neal 2003, doi:10.1214/aos/1056562461 (slice sampling).
 
 __all__ = ["CHAINS", "DRAWS", "TUNE", "SliceChains"]
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -31,6 +31,7 @@ _BRACKET = 2.5  # standard deviations
 _WIDEST = 50.0  # standard deviations that a bracket grows to: more, and the coordinates are wrong
 _TOGETHER = 10  # draws after which the chains wait for one another
 _SHRINKAGE = 5.0  # draws that the old covariance counts for
+_GENERATOR = ("buffer", "buffer_pos", "has_uint32", "uinteger", "has_gauss", "gauss")
 _FEWEST_TO_ESTIMATE = 5  # draws per parameter from which a covariance is estimated
 
 
@@ -77,6 +78,35 @@ class SliceChains:
     def log_density(self) -> np.ndarray:
         """Log density of the target at the draws kept [chain, draw]."""
         return np.concatenate(self._densities, axis=1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the next draws depend on, and the draws kept: arrays by name."""
+        generator = self._rng.get_state(legacy=False)
+        assert isinstance(generator, dict)
+        return {
+            "at": self._at,
+            "covariance": self._covariance,
+            "centre": self._centre,
+            "factor": self._factor,
+            "points": self.points,
+            "log_density": self.log_density,
+            "counter": generator["state"]["counter"],
+            "key": generator["state"]["key"],
+            **{name: np.asarray(generator[name]) for name in _GENERATOR},
+        }
+
+    def go_on_from(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over a `state`: the draws that follow are those that would have followed then."""
+        self._at, self._covariance = state["at"], state["covariance"]
+        self._centre, self._factor = state["centre"], state["factor"]
+        self._drawn, self._densities = [state["points"]], [state["log_density"]]
+        self._rng.set_state(
+            {
+                "bit_generator": "Philox",
+                "state": {"counter": state["counter"], "key": state["key"]},
+                **{n: state[n] if state[n].ndim else state[n].item() for n in _GENERATOR},
+            }
+        )
 
     def tune(self, draws: int, *, advance: Callable[[int], None] = lambda n: None) -> None:
         """Move ``draws`` times without keeping them, and learn the coordinates."""

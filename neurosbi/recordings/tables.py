@@ -19,6 +19,10 @@ from neurosbi.contract import ONE_POPULATION, FeatureTable, SpikeTrains
 from neurosbi.errors import BadInputError
 
 _COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
+# a number that was meant for the ends of the recording, under a name that is none of ours
+_MISTAKEN = re.compile(
+    r"#\s*((?:t_?)?(?:start|begin|stop|end|duration|length|total)\w*)\s*[=:]\s*[-+.\d]", re.I
+)
 
 
 def read_table(path: Path) -> FeatureTable | SpikeTrains:
@@ -37,13 +41,14 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
         raise BadInputError(
             f"{path} cannot be read as a table ({error}); check its commas"
         ) from error
-    found = (_COMMENT.match(line) for line in text.splitlines())
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    found = (_COMMENT.match(line) for line in comments)
     notes = {str(m[1]): str(m[2]) for m in found if m}
     table.columns = [str(c).strip() for c in table.columns]
     if {"feature", "value"} <= set(table.columns):
         return _features(path, table, notes)
     if "unit" in table.columns and {"time_ms", "time_s"} & set(table.columns):
-        return _spikes(path, table, notes)
+        return _spikes(path, table, notes, comments)
     raise BadInputError(
         f"{path} has the columns {', '.join(table.columns)}; a table of features has feature,value"
         "[,unit], one of spikes unit,time_ms[,population]"
@@ -68,7 +73,9 @@ def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> Feature
     )
 
 
-def _spikes(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> SpikeTrains:
+def _spikes(
+    path: Path, table: pd.DataFrame, notes: dict[str, str], comments: list[str]
+) -> SpikeTrains:
     in_ms = "time_ms" in table.columns
     times = _numbers(path, table, "time_ms" if in_ms else "time_s") * (1.0 if in_ms else 1e3)
     if not len(times):
@@ -89,6 +96,13 @@ def _spikes(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> SpikeTrai
                 f"({', '.join(sorted(of_unit))}); give it one"
             )
         populations.append(of_unit.pop())
+    for line in comments:
+        mistaken = _MISTAKEN.match(line)
+        if mistaken and mistaken[1] not in ("start_ms", "stop_ms"):
+            raise BadInputError(
+                f"{path.name}: {line.strip()!r} is not understood; the ends of the recording are "
+                "given by lines such as '# start_ms = 0' and '# stop_ms = 20000'"
+            )
     start = _bound(path, notes, "start_ms", 0.0)
     # without a stop the last spike ends the recording: the bin after it is not known to be silent
     stop = _bound(path, notes, "stop_ms", float(np.nextafter(times.max(), np.inf)))

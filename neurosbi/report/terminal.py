@@ -38,6 +38,8 @@ def print_summary(
     )
     for reason in verdict.reasons:
         console.print(f"  - {escape(reason)}")
+    for remedy in verdict.remedies:
+        console.print(f"  What may help: {escape(remedy)}")
     console.print()
     console.print(escape(" ".join(findings.sentences)))
     console.print()
@@ -99,6 +101,7 @@ def summary_json(findings: Findings, *, folder: Path | None = None) -> dict[str,
             "level": findings.verdict.level,
             "sentence": findings.verdict.sentence,
             "reasons": list(findings.verdict.reasons),
+            "remedies": list(findings.verdict.remedies),
         },
         "summary": list(findings.sentences),
         "parameters": finite_data(findings.summary.to_dict("records")),

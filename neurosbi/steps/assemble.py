@@ -15,6 +15,7 @@ import neurosbi
 from neurosbi.checks import PredictiveCheck, Reason, judge_importance, prior_predictive_check
 from neurosbi.contract import Observation, Simulator
 from neurosbi.errors import BadInputError
+from neurosbi.inference.methods import METHODS
 from neurosbi.steps.judging import judge_fit
 from neurosbi.steps.result import Result
 from neurosbi.store.input_results import InputResults
@@ -91,6 +92,7 @@ def assemble_result(
         kept=kept,
         sweeps=sweeps,
         further=further,
+        exact=config.get("method") not in METHODS,
     )
     stored = StoredResult(
         parameters=tuple(simulator.parameters),
@@ -118,8 +120,7 @@ def assemble_result(
         config=dict(config),
         versions=_versions(),
         verdict={
-            "level": verdict.level,
-            "reasons": list(verdict.reasons),
+            **asdict(verdict),
             "left_out": [f.name for f, k in zip(features, kept, strict=True) if not k],
             "further": [asdict(reason) for reason in further],
         },

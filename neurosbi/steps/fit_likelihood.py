@@ -1,7 +1,9 @@
 """A fit by likelihood: Markov chains on the exact posterior, with the checks and report of any fit.
 
-No network is trained and nothing is amortised: every recording takes its own chains. Only models
-with a likelihood and its gradient can be fitted so (see `Simulator.log_likelihood`).
+No network is trained and nothing is amortised: every recording takes its own chains. Unfinished
+chains are kept in the cache, so that a fit that was stopped, by the user or by its time limit, goes
+on from them. Only models with a likelihood and its gradient can be fitted so (see
+`Simulator.log_likelihood`).
 """
 
 __all__ = ["MCMC", "McmcOptions", "fit_by_likelihood", "mcmc_options"]
@@ -29,11 +31,14 @@ from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import write_result
 from neurosbi.steps.timer import Timer
+from neurosbi.store import cache_directory, config_hash
 
 if TYPE_CHECKING:
+    from neurosbi.inference.chain_checkpoint import ChainCheckpoint
     from neurosbi.inference.mcmc import McmcDraws
 
 MCMC = "mcmc"
+_VERSION = 1  # of the sampler: chains of another one are not continued
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ def _sampled(
     prior = prior_check(
         plan, simulations=None, trained=False, seed=seed, threads=threads, timer=timer, show=show
     )
+    checkpoint = _checkpoint(plan, options, show=show)
     with timer("sampling"):
         chains = sample_posterior(
             simulator,
@@ -144,7 +150,16 @@ def _sampled(
             seed=derive_seed(seed, "posterior"),
             time_limit=options.time_limit,
             threads=threads,
+            checkpoint=checkpoint,
             progress=show,
+        )
+    if chains.finished:
+        checkpoint.remove()
+    else:
+        say(
+            "the time is over, the chains are kept: the same fit with a longer --time-limit and "
+            "--existing overwrite goes on from them",
+            show=show,
         )
     # by turns, so that the first draws, which are simulated, are of all chains
     theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))
@@ -184,6 +199,26 @@ def _sampled(
         config=plan.config,
         seconds=timer.seconds,
     )
+
+
+def _checkpoint(plan: Plan, options: McmcOptions, *, show: bool) -> "ChainCheckpoint":
+    """Where the chains of this fit are kept, by everything that their draws depend on."""
+    from neurosbi.inference.chain_checkpoint import ChainCheckpoint
+    from neurosbi.training.checkpoint import UnusableCheckpointError
+
+    # chains that get more time are the same chains
+    same = {"options": {"chains": options.chains, "tune": options.tune}, "chains": _VERSION}
+    name = config_hash({**plan.config, **same})
+    checkpoint = ChainCheckpoint(cache_directory() / "chains" / f"{name}.npz")
+    try:
+        saved = checkpoint.read()
+    except UnusableCheckpointError:
+        checkpoint.remove()
+        return checkpoint
+    if saved is not None:
+        made = 0 if saved.chains is None else saved.chains["points"].shape[1]
+        say(f"going on from {made} draws of each chain that an earlier fit kept", show=show)
+    return checkpoint
 
 
 def _reasons(chains: "McmcDraws") -> Iterator[Reason]:

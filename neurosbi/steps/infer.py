@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosbi.checks import Reason
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
+from neurosbi.checks.remedies import TEST_IT
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -109,7 +110,12 @@ def infer(
             calibration = calibration_for_fit(net, simulator, threads=threads, progress=show)
         if calibration is None:
             reasons.append(
-                Reason("caution", "the calibration of the network was not tested", CALIBRATION)
+                Reason(
+                    "caution",
+                    "the calibration of the network was not tested",
+                    CALIBRATION,
+                    TEST_IT,
+                )
             )
         else:
             diagnostics["calibration"] = calibration.to_dataset()

@@ -17,6 +17,7 @@ from neurosbi.checks import (
     judge_sweeps,
     prior_predictive_check,
 )
+from neurosbi.inference.methods import METHODS
 from neurosbi.report.sweeps import used_checks
 from neurosbi.store.sweep_results import SweepResults
 
@@ -33,11 +34,13 @@ def judge_fit(
     kept: np.ndarray,
     sweeps: SweepResults | None,
     further: Iterable[Reason],
+    exact: bool,
 ) -> Verdict:
     """The verdict on a posterior conditioned on the features ``kept[feature]``.
 
     The checks are those of all features; ``prior_x[sim, feature]`` and ``prior_status[sim]`` the
-    simulations they were made with; ``sweeps`` all sweeps of a fit to several.
+    simulations they were made with; ``sweeps`` all sweeps of a fit to several; ``exact`` says that
+    no network was asked.
     """
     features = predictive.features
     others = [] if sweeps is None else used_checks(features, sweeps)[1:]
@@ -51,6 +54,7 @@ def judge_fit(
         ),
         left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
         further=[*further, *judge_sweeps(others)],
+        exact=exact,
     )
 
 
@@ -67,11 +71,11 @@ def judge_again(result: "Result", renewed: Iterable[Reason], *, sources: Iterabl
         kept=result.used,
         sweeps=stored.sweeps,
         further=further,
+        exact=stored.config.get("method") not in METHODS,
     )
     values = {
         **stored.verdict,
-        "level": verdict.level,
-        "reasons": list(verdict.reasons),
+        **asdict(verdict),
         "further": [asdict(reason) for reason in further],
     }
     return replace(result, stored=replace(stored, verdict=values), verdict=verdict)

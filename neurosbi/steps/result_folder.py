@@ -70,7 +70,11 @@ def open_result(path: str | Path) -> Result:
         prior_x=stored.prior_x,
         prior_status=stored.prior_status,
     )
-    verdict = Verdict(stored.verdict["level"], tuple(stored.verdict["reasons"]))
+    verdict = Verdict(
+        stored.verdict["level"],
+        tuple(stored.verdict["reasons"]),
+        tuple(stored.verdict.get("remedies", ())),
+    )
     return Result(stored, predictive, prior_predictive, verdict, folder=path.parent)
 
 

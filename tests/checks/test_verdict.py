@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 PRIOR = RNG.normal([-50.0, -70.0], 5.0, size=(1000, 2))
 
 
-def verdict(observed, x, status=None, prior=PRIOR, further=()):
+def verdict(observed, x, status=None, prior=PRIOR, further=(), exact=False):
     observed = np.asarray(observed, dtype=float)
     zeros = np.zeros(len(prior), dtype=int)
     status = np.zeros(len(x), dtype=int) if status is None else status
@@ -18,7 +18,7 @@ def verdict(observed, x, status=None, prior=PRIOR, further=()):
         FEATURES, observed, x=x, status=status, prior_x=prior, prior_status=zeros
     )
     reach = prior_predictive_check(FEATURES, observed, prior_x=prior, prior_status=zeros)
-    return judge(check, reach, further=further)
+    return judge(check, reach, further=further, exact=exact)
 
 
 def near(observed, n=200):
@@ -105,6 +105,17 @@ def test_further_checks_only_make_it_worse():
 def test_worst_reason_first():
     v = verdict_of([Reason("caution", "a"), Reason("do not use", "b")], otherwise="c")
     assert v.reasons == ("b", "a")
+
+
+def test_remedies_go_with_what_was_found():
+    assert verdict([-50, -70], near([-50, -70])).remedies == ()
+    (more,) = verdict([-45, -65], near([-57, -77])).remedies  # several reasons, told once
+    assert "--simulations" in more
+    (model,) = verdict([-45, -65], near([-57, -77]), exact=True).remedies
+    assert "neurosbi simulators" in model
+    assert model in verdict([10, -70], near([-35, -70])).remedies
+    harmless = [Reason("trust", "a", remedy="b"), Reason("caution", "c", remedy="d")]
+    assert verdict_of(harmless, otherwise="e").remedies == ("d",)
 
 
 def test_whole_chain_on_a_simulated_cell():

@@ -54,12 +54,20 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
         ("unit,time_ms\n", "has no spikes"),
         ("unit,time_ms,population\n1,2,E\n1,3,I\n", "belongs to several populations"),
         ("# stop_ms = soon\nunit,time_ms\n1,2\n", "not a number in ms"),
+        ("# stop = 500\nunit,time_ms\n1,2\n", "'# stop = 500' is not understood"),
+        ("# Duration_s: 5\nunit,time_ms\n1,2\n", "# stop_ms = 20000"),
+        ("unit,time_ms\n1,2\n# t_stop=9\n", "'# t_stop=9' is not understood"),
         ("", "cannot be read as a table"),
     ],
 )
 def test_bad_tables(tmp_path, text, words):
     with pytest.raises(BadInputError, match=words):
         nb.read_data(written(tmp_path, text))
+
+
+def test_other_comments_are_anything(tmp_path):
+    text = "# start of the session: noon\n# stop_ms = 9\n# depth = 300 um\nunit,time_ms\n1,2\n"
+    assert nb.read_data(written(tmp_path, text)).stop == 9
 
 
 def test_a_binary_file_called_csv(tmp_path):

@@ -56,6 +56,7 @@ def test_the_verdict_comes_before_any_table(impossible):
     assert text.index("Do not use this posterior") < text.index("<table")
     assert text.index("outside what the model can produce") < text.index("What the recording says")
     assert text.index("should not be used") < text.index("<table")
+    assert text.index("What may help: the model may be") < text.index("What the recording says")
 
 
 def test_everything_is_escaped(result):
@@ -121,6 +122,7 @@ def test_terminal_summary_starts_with_the_verdict(impossible, tmp_path, capsys):
     print_summary(impossible, folder=tmp_path)
     out = capsys.readouterr().out
     assert out.index("Do not use this posterior") < out.index("parameter")
+    assert out.index("What may help: the model may be") < out.index("prior range")
     assert "cell <b>7</b>" in out
     assert f"Report:  {tmp_path / 'report.html'}" in out
 

@@ -1,5 +1,7 @@
 """Fits by likelihood: against the exact posterior of a linear-Gaussian model."""
 
+import time
+
 import numpy as np
 import pytest
 from toys import LinearGaussian
@@ -112,3 +114,37 @@ def test_draws_are_not_repeated_when_the_time_was_short(table, tmp_path):
     assert 40 <= len(drawn) < 1_000_000
     assert len(np.unique(drawn, axis=0)) == len(drawn)
     assert any("time limit cut the chains short" in r for r in result.verdict.reasons)
+
+
+class Paced(Measured):
+    """The same, slow until told otherwise."""
+
+    pause = 0.005
+
+    def log_likelihood_gradient(self, theta, data, *, threads=None):
+        time.sleep(self.pause)
+        return super().log_likelihood_gradient(theta, data)
+
+
+def test_chains_that_ran_out_of_time_go_on(table, tmp_path, capsys, monkeypatch):
+    def fit(time_limit, existing):
+        return nb.fit(
+            table, simulator=Paced(), method="mcmc", samples=2000, chains=4, tune=10,
+            time_limit=time_limit, output=tmp_path / "r", existing=existing,
+        )  # fmt: skip
+
+    assert any("time limit" in r for r in fit(8.0, "error").verdict.reasons)
+    assert "--existing overwrite goes on from them" in capsys.readouterr().err
+    (kept,) = (tmp_path / "cache" / "chains").iterdir()
+    saved = kept.read_bytes()
+    monkeypatch.setattr(Paced, "pause", 0.0)
+    longer = fit(600.0, "overwrite")
+    said = capsys.readouterr().err
+    assert "going on from" in said
+    assert "going on from 0 draws" not in said
+    assert len(longer.stored.theta) == 2000
+    assert not kept.exists()
+    # a damaged file is thrown away
+    kept.write_bytes(saved[:100])
+    np.testing.assert_array_equal(fit(600.0, "overwrite").stored.theta, longer.stored.theta)
+    assert not kept.exists()

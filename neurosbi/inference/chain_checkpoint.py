@@ -1,0 +1,71 @@
+"""The state of unfinished Markov chains on disk: numbers only, written whole or not at all."""
+
+__all__ = ["ChainCheckpoint", "SavedChains"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neurosbi.inference.map import MapEstimate
+from neurosbi.store import atomic_path
+from neurosbi.training.checkpoint import UnusableCheckpointError
+
+_LAYOUT = 1
+_CHAINS = "chains."
+
+
+@dataclass(frozen=True, eq=False)
+class SavedChains:
+    """The optimum that was found, and the state of the chains once they were tuned."""
+
+    optimum: MapEstimate
+    evaluations: int
+    chains: Mapping[str, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class ChainCheckpoint:
+    """One file, for the chains of one configuration."""
+
+    path: Path
+
+    def write(self, saved: SavedChains) -> None:
+        """Replace what the file holds."""
+        chains = {_CHAINS + name: value for name, value in (saved.chains or {}).items()}
+        optimum = saved.optimum
+        with atomic_path(self.path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                layout=_LAYOUT,
+                theta=optimum.theta,
+                z=optimum.z,
+                log_density=optimum.log_density,
+                evaluations=saved.evaluations,
+                **chains,
+            )
+
+    def read(self) -> SavedChains | None:
+        """What was saved, or None. Raises `UnusableCheckpointError` for a file that is not ours."""
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                if file["layout"] != _LAYOUT:
+                    raise ValueError("it is of another version of neurosbi")
+                optimum = MapEstimate(**{k: file[k] for k in ("theta", "z", "log_density")})
+                chains = {
+                    name.removeprefix(_CHAINS): file[name]
+                    for name in file.files
+                    if name.startswith(_CHAINS)
+                }
+                return SavedChains(optimum, int(file["evaluations"]), chains or None)
+        except Exception as error:  # a damaged file ends in any kind of error
+            raise UnusableCheckpointError(
+                f"{self.path} holds no chains that can go on ({error}); delete it to begin again"
+            ) from error
+
+    def remove(self) -> None:
+        """Forget the chains."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""Chains that were stopped and go on, against the same chains without a pause."""
+
+import numpy as np
+import pytest
+from test_likelihood_samplers import Decay, data
+
+from neurosbi.inference.chain_checkpoint import ChainCheckpoint
+from neurosbi.inference.mcmc import sample_posterior
+from neurosbi.training.checkpoint import UnusableCheckpointError
+
+
+class Stopping(Decay):
+    """Stopped by the user at the evaluation ``at``."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.left = at
+
+    def log_likelihood_gradient(self, theta, data, *, threads=None):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().log_likelihood_gradient(theta, data)
+
+
+def sampled(simulator, checkpoint=None, **options):
+    # few draws, of which the diagnosis wants more: the pause may fall into both
+    options = {"chains": 4, "draws": 30, "tune": 12, "starts": 2, "seed": 5, **options}
+    return sample_posterior(simulator, data(), checkpoint=checkpoint, **options)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    counted = Stopping(10**9)
+    return sampled(counted), 10**9 - counted.left
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_chains_go_on_to_the_same_draws(tmp_path, whole, share):
+    expected, calls = whole
+    assert expected.theta.shape[1] > 30
+    checkpoint = ChainCheckpoint(tmp_path / "c" / "chains.npz")
+    with pytest.raises(KeyboardInterrupt):
+        sampled(Stopping(round(share * calls)), checkpoint)
+    found = sampled(Decay(), checkpoint)
+    np.testing.assert_array_equal(found.theta, expected.theta)
+    np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
+    np.testing.assert_array_equal(found.r_hat, expected.r_hat)
+    assert found.evaluations == expected.evaluations
+
+
+def test_finished_chains_are_not_drawn_again(tmp_path, whole):
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    sampled(Decay(), checkpoint)
+    again = Stopping(40)  # a look at where they are, and at the likelihood's problems
+    np.testing.assert_array_equal(sampled(again, checkpoint).theta, whole[0].theta)
+    checkpoint.remove()
+    assert checkpoint.read() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_files_that_hold_no_chains(tmp_path, content):
+    path = tmp_path / "chains.npz"
+    if content is None:
+        np.savez(path, layout=0, theta=np.zeros(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UnusableCheckpointError, match="delete it"):
+        sampled(Decay(), ChainCheckpoint(path))
+    assert path.exists()
