@@ -121,8 +121,10 @@ def rebin(counts: np.ndarray, dt: float, width: float) -> np.ndarray:
             f"{width:g} ms or a whole fraction of them"
         )
     n = counts.shape[-1] // ratio
-    blocks = counts[..., : n * ratio].reshape(*counts.shape[:-1], n, ratio)
-    return blocks.sum(axis=-1, dtype=np.float64)
+    bins = np.array(counts[..., : n * ratio : ratio], dtype=np.float64, order="C")
+    for i in range(1, ratio):  # several times faster than a sum over a short last axis
+        bins += counts[..., i : n * ratio : ratio]
+    return bins
 
 
 def _drift(rate: np.ndarray) -> np.ndarray:
@@ -147,7 +149,8 @@ def _skew(n: np.ndarray) -> np.ndarray:
     if n.shape[-1] < 3:
         return np.full(n.shape[:-1], np.nan)
     away = n - n.mean(axis=-1, keepdims=True)
-    return _ratio((away**3).mean(axis=-1), (away**2).mean(axis=-1) ** 1.5)
+    square = away * away
+    return _ratio((square * away).mean(axis=-1), square.mean(axis=-1) ** 1.5)
 
 
 def _autocorrelation(covariance: np.ndarray) -> np.ndarray:
