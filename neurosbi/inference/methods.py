@@ -52,7 +52,7 @@ METHODS: dict[str, Method] = {
         "train_npe",
         "build_npe",
         "neural posterior estimation with a spline flow",
-        version=4,
+        version=5,
     ),
 }
 

@@ -13,6 +13,8 @@ from neurosbi.contract import Feature, Parameter, SimulationBatch, Status, Stimu
 from neurosbi.errors import BadInputError
 from neurosbi.inference import train_method
 from neurosbi.inference.methods import method_config
+from neurosbi.inference.npe import _steps
+from neurosbi.nets import FeatureEncoder, SetEncoder
 
 QUICK = {
     "epochs": 15,
@@ -330,3 +332,10 @@ def test_a_network_that_needs_all_features_says_so():
     network = quick(MemorySimulations(LinearGaussian(), 500), epochs=1, withheld=0.0)
     with pytest.raises(BadInputError, match="needs all its features"):
         network.posterior(np.zeros(4), given=np.array([True, True, True, False]))
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(500, 3_500), (10_000, 3_500), (100_000, 7_000)])
+def test_more_simulations_train_longer(rows, steps):
+    sweep = FeatureEncoder.of(np.zeros((2, 1)), np.zeros((2, 0)), family=())
+    assert _steps(range(rows), sweep) == steps
+    assert _steps(range(rows), SetEncoder(sweep, most=20)) == 8_000
