@@ -5,6 +5,7 @@ __all__ = ["ChainCheckpoint", "SavedChains"]
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,18 +34,17 @@ class ChainCheckpoint:
 
     def write(self, saved: SavedChains) -> None:
         """Replace what the file holds."""
-        chains = {_CHAINS + name: value for name, value in (saved.chains or {}).items()}
         optimum = saved.optimum
+        arrays: dict[str, Any] = {
+            "layout": _LAYOUT,
+            "theta": optimum.theta,
+            "z": optimum.z,
+            "log_density": optimum.log_density,
+            "evaluations": saved.evaluations,
+            **{_CHAINS + name: value for name, value in (saved.chains or {}).items()},
+        }
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                layout=_LAYOUT,
-                theta=optimum.theta,
-                z=optimum.z,
-                log_density=optimum.log_density,
-                evaluations=saved.evaluations,
-                **chains,
-            )
+            np.savez(file, **arrays)
 
     def read(self) -> SavedChains | None:
         """What was saved, or None. Raises `UnusableCheckpointError` for a file that is not ours."""
