@@ -95,8 +95,8 @@ class RoundShelf(Protocol):
         """Network and new simulations of a finished round, or None."""
         ...
 
-    def save(self, number: int, network: Network, new: Pool) -> None:
-        """Keep a finished round."""
+    def save(self, number: int, network: Network, new: Pool, simulations: ArraySimulations) -> None:
+        """Keep a finished round; ``simulations`` are all that its network was trained on."""
         ...
 
     def checkpoint(self, number: int) -> Path | None:
@@ -172,9 +172,10 @@ def refine(
             theta, facts = drawn
             new = Pool(theta, *target.simulate_rows(theta, sum(counts[: number - 1])))
             pool = new if pool is None else pool.with_rows(new)
+            simulated = target.simulations(pool, seed=own_seed)
             network = _trained(
                 method,
-                target.simulations(pool, seed=own_seed),
+                simulated,
                 config,
                 checkpoint=shelf.checkpoint(number) if shelf is not None else None,
                 seed=own_seed,
@@ -184,7 +185,7 @@ def refine(
             facts = replace(facts, used=len(pool.theta))
             network.card["round"] = {"number": number, **asdict(facts)}
             if shelf is not None:
-                shelf.save(number, network, new)
+                shelf.save(number, network, new, simulated)
         network = network.to(resolve_device(device))
         facts = _Facts(**{k: v for k, v in network.card["round"].items() if k != "number"})
         done.append(_judged(target.posterior(network), number, facts, distance))

@@ -59,8 +59,8 @@ def check(
     (its folder too, if it has one) is replaced by one that holds all this. Or it is a `Network`
     or its folder: then its calibration is tested, and kept in the folder.
 
-    A network that reads traces keeps the calibration of its training: no fresh simulations are made
-    for it. ``simulator`` is needed where the network's own is no installed one; without any, a
+    A network that reads traces, or was refined for one recording, keeps the calibration of its
+    training: no fresh simulations are made for it. ``simulator`` is needed where the network's own is no installed one; without any, a
     result is checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
     test the calibration. ``time_limit`` (seconds) is shared by the tests; what was done by then
     is used. ``threads`` simulate, ``device`` draws.
@@ -115,12 +115,12 @@ def network_calibration(
     """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
 
     One with other numbers, or of simulations held out of the training, is replaced, unless the time
-    allows too few cases to say anything. Networks that read traces have that of their training
-    only. Raises what `neurosbi.checks.calibrate` raises.
+    allows too few cases to say anything. Networks that read traces, or were refined for one
+    recording, have that of their training only. Raises what `neurosbi.checks.calibrate` raises.
     """
     _check_testable(network, folder)
     kept = _kept(network, folder)
-    if kept is not None and network.inputs != "features":
+    if kept is not None and not _can_be_simulated(network):
         return kept
     asked = (simulations, draws, seed)
     as_asked = kept is not None and not kept.stopped and not kept.held_out
@@ -172,7 +172,7 @@ def calibration_for_fit(
     """Any calibration that is kept in the network's folder; where there is none, a quick one.
 
     None, with a word on stderr, if the simulator is too slow even for that, and for networks that
-    read traces, which can only be tested when they are trained.
+    read traces or were refined, which can only be tested when they are trained.
     """
     folder = network.folder
     kept = _kept(network, folder)
@@ -274,15 +274,16 @@ def _check_result(
     return checked
 
 
+def _can_be_simulated(network: "Network") -> bool:
+    """Whether fresh test cases can be made: not of traces, and not of a part of the prior."""
+    return network.inputs == "features" and _ROUND not in network.card
+
+
 def _check_testable(network: "Network", folder: Path | None) -> None:
-    if _ROUND in network.card:
+    if not _can_be_simulated(network) and _kept(network, folder) is None:
+        which = "were refined for one recording" if _ROUND in network.card else "read traces"
         raise BadInputError(
-            "this network was refined for one recording, so that its calibration over all "
-            "recordings means nothing; check the network of its first round"
-        )
-    if network.inputs != "features" and _kept(network, folder) is None:
-        raise BadInputError(
-            "networks that read traces are tested when they are trained, on the simulations that "
+            f"networks that {which} are tested when they are trained, on the simulations that "
             f"the training holds out, if these are at least {FEWEST}; train on more"
         )
 

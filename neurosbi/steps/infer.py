@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosbi.checks import Reason
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
-from neurosbi.checks.remedies import TEST_IT
+from neurosbi.checks.remedies import MORE_SIMULATIONS, TEST_IT
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -105,21 +105,16 @@ def infer(
         )
     diagnostics: dict[str, Any] = {}
     reasons: list[Reason] = []
-    if "round" not in posterior.network.card:  # a refined network serves this recording alone
-        with timer("calibration"):
-            calibration = calibration_for_fit(net, simulator, threads=threads, progress=show)
-        if calibration is None:
-            reasons.append(
-                Reason(
-                    "caution",
-                    "the calibration of the network was not tested",
-                    CALIBRATION,
-                    TEST_IT,
-                )
-            )
-        else:
-            diagnostics["calibration"] = calibration.to_dataset()
-            reasons += calibration.reasons
+    answering = posterior.network
+    with timer("calibration"):
+        calibration = calibration_for_fit(answering, simulator, threads=threads, progress=show)
+    if calibration is None:
+        remedy = MORE_SIMULATIONS if "round" in answering.card else TEST_IT
+        untested = "the calibration of the network was not tested"
+        reasons.append(Reason("caution", untested, CALIBRATION, remedy))
+    else:
+        diagnostics["calibration"] = calibration.to_dataset()
+        reasons += calibration.reasons
     if inputs is not None:
         reasons += trace_reasons(simulator.feature_set, given[0])
     else:

@@ -18,6 +18,7 @@ import numpy as np
 from neurosbi.checks import mean_distance
 from neurosbi.contract import FixedStimulus, StimulusFamily, SweepSets
 from neurosbi.errors import BadInputError
+from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.rounds import Refinement, refine
 from neurosbi.inference.target import Pool, Target
 from neurosbi.inference.truncated import EPSILON
@@ -166,7 +167,7 @@ def _key(
 
     config = method_config(plan.method, **options)
     return {
-        "refinement": 2,
+        "refinement": 3,
         "method": plan.method,
         "method_version": METHODS[plan.method].version,
         "options": asdict(config) | {"training": config.training.numbers()},
@@ -203,14 +204,19 @@ class _CacheShelf:
             say(f"round {number} in the cache cannot be used ({error})", show=self.progress)
             return None
 
-    def save(self, number: int, network: "Network", new: Pool) -> None:
+    def save(
+        self, number: int, network: "Network", new: Pool, simulations: ArraySimulations
+    ) -> None:
         from neurosbi.inference.methods import network_weights
+        from neurosbi.steps.check import keep_held_out_calibration
 
-        folder, simulations = self._paths(number)
-        with atomic_path(simulations) as temporary, temporary.open("wb") as file:
+        folder, drawn = self._paths(number)
+        with atomic_path(drawn) as temporary, temporary.open("wb") as file:
             np.savez(file, **vars(new))
         network.card["config_hash"] = folder.name
         write_network(folder, network_weights(network), network.card)
+        network.folder = folder
+        keep_held_out_calibration(network, simulations, folder, progress=self.progress)
         checkpoint = self.checkpoint(number)
         checkpoint.unlink(missing_ok=True)
 

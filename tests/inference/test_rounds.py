@@ -44,7 +44,7 @@ class Shelf:
     def load(self, number):
         return self.kept.get(number)
 
-    def save(self, number, network, new):
+    def save(self, number, network, new, simulations):
         self.kept[number] = network, new
 
     def checkpoint(self, number):

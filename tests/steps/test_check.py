@@ -1,6 +1,7 @@
 """The step check: on results, on networks, and what a fit takes from it."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -227,12 +228,17 @@ def test_too_short_a_limit_leaves_the_result_as_it_was(fitted):
     assert {p: p.read_bytes() for p in fitted.folder.rglob("*") if p.is_file()} == before
 
 
-def test_a_network_refined_for_one_recording_is_not_calibrated_over_all(fitted, network_folder):
-    network = nb.open_network(network_folder)
+def test_no_fresh_cases_for_a_network_refined_for_one_recording(fitted, network_folder, tmp_path):
+    folder = shutil.copytree(network_folder, tmp_path / "net")
+    (folder / CALIBRATION).unlink(missing_ok=True)
+    network = nb.open_network(folder)
     network.card["round"] = 2
     with pytest.raises(BadInputError, match="refined for one recording"):
         nb.check(network, simulator=SIMULATOR, **CHECK)
-    checked = nb.check(replace(fitted, network=network, folder=None), **CHECK)
+    stored = fitted.stored
+    config = {**stored.config, "network_path": str(folder)}
+    result = replace(fitted, network=network, folder=None, stored=replace(stored, config=config))
+    checked = nb.check(result, **CHECK)
     assert checked.calibration is None
     assert checked.local_calibration is None
     assert checked.misspecification is not None

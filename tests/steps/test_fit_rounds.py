@@ -112,6 +112,17 @@ def test_the_refined_posterior_is_the_exact_one_and_what_to_sbi_gives(refined):
     np.testing.assert_allclose(log_prob.numpy(), refined.stored.log_prob[:50], atol=0.05)
 
 
+def test_a_refined_network_is_calibrated_on_what_its_training_held_out(refined):
+    calibration = refined.calibration
+    assert calibration.held_out
+    assert 100 <= calibration.n < 450  # a tenth of three times 1,500, without those cut off
+    # the truth is in 90 % of the intervals, give or take what so few cases allow
+    assert np.all(np.abs(calibration.coverage() - 0.9) < 4 * np.sqrt(0.09 / calibration.n) + 0.03)
+    checked = nb.check(refined, simulator=Measured(), simulations=100, progress=False)
+    assert checked.calibration.held_out
+    assert checked.calibration.n == calibration.n
+
+
 def test_finished_rounds_are_taken_from_the_cache(refined, recording, tmp_path, capsys):
     again = nb.fit(recording, simulator=Measured(), rounds=3, output=tmp_path / "a", **QUICK)
     said = capsys.readouterr().err
