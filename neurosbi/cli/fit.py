@@ -135,8 +135,8 @@ def fit(
         typer.Option(
             min=1,
             help=(
-                "Seconds after which the chains end where they are; the search for the most "
-                "probable parameters comes before. \\[default: 3600]"
+                "Seconds after which the chains end where they are; with more time and --existing "
+                "overwrite they go on from there. \\[default: 3600]"
             ),
         ),
     ] = None,

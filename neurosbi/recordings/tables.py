@@ -2,9 +2,9 @@
 
 Features have the columns ``feature, value`` and, optionally, ``unit``; an empty value is one that
 could not be measured. Spikes have the columns ``unit, time_ms`` (or ``time_s``) and, optionally,
-``population``, one row per spike; the recording lasts from ``start_ms`` (default: 0) to
-``stop_ms``, given in comment lines such as ``# stop_ms = 20000``. Without that line the length of
-the recording is known only up to its last spike.
+``population``, one row per spike; a unit without spikes has one row with an empty time. The
+recording lasts from ``start_ms`` (default: 0) to ``stop_ms``, given in comment lines such as
+``# stop_ms = 20000``. Without that line its length is known only up to its last spike.
 """
 
 __all__ = ["read_table"]
@@ -77,8 +77,10 @@ def _spikes(
     path: Path, table: pd.DataFrame, notes: dict[str, str], comments: list[str]
 ) -> SpikeTrains:
     in_ms = "time_ms" in table.columns
-    times = _numbers(path, table, "time_ms" if in_ms else "time_s") * (1.0 if in_ms else 1e3)
-    if not len(times):
+    column = "time_ms" if in_ms else "time_s"
+    times = _numbers(path, table, column, blanks=True) * (1.0 if in_ms else 1e3)
+    spike = np.isfinite(times)
+    if not spike.any():
         raise BadInputError(f"{path.name} has no spikes; a posterior needs at least one")
     owner = table["unit"].astype(str).str.strip()
     population = (
@@ -105,10 +107,10 @@ def _spikes(
             )
     start = _bound(path, notes, "start_ms", 0.0)
     # without a stop the last spike ends the recording: the bin after it is not known to be silent
-    stop = _bound(path, notes, "stop_ms", float(np.nextafter(times.max(), np.inf)))
+    stop = _bound(path, notes, "stop_ms", float(np.nextafter(times[spike].max(), np.inf)))
     return SpikeTrains(
         path=path,
-        times=tuple(np.sort(times[(owner == unit).to_numpy()]) for unit in units),
+        times=tuple(np.sort(times[(owner == unit).to_numpy() & spike]) for unit in units),
         units=units,
         populations=tuple(populations),
         start=start,

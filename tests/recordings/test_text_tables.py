@@ -50,7 +50,8 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
         ("feature,value\np,1\np,2\n", "p is given twice"),
         ("feature,value\np,\n", "no feature with a value"),
         ("unit,time_ms\n1,inf\n", "row 1 is not a finite number"),
-        ("unit,time_ms\n1,\n", "row 1 is not a finite number"),
+        ("unit,time_ms\n1,\n", "has no spikes"),
+        ("unit,time_ms\n1,2\n2,x\n", "row 2 is not a finite number"),
         ("unit,time_ms\n", "has no spikes"),
         ("unit,time_ms,population\n1,2,E\n1,3,I\n", "belongs to several populations"),
         ("# stop_ms = soon\nunit,time_ms\n1,2\n", "not a number in ms"),
@@ -63,6 +64,14 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
 def test_bad_tables(tmp_path, text, words):
     with pytest.raises(BadInputError, match=words):
         nb.read_data(written(tmp_path, text))
+
+
+def test_units_without_spikes(tmp_path):
+    text = "unit,time_s,population\na,0.2,E\nb,,E\nc, ,I\na,0.1,E\n"
+    data = nb.read_data(written(tmp_path, text))
+    assert data.units == ("a", "b", "c")
+    assert data.populations == ("E", "E", "I")
+    assert [t.tolist() for t in data.times] == [[100.0, 200.0], [], []]
 
 
 def test_other_comments_are_anything(tmp_path):
