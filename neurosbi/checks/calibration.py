@@ -118,6 +118,7 @@ class Calibration:
                     "caution",
                     f"calibration could be checked on {self.n} simulations only, too few to say "
                     "anything; give neurosbi check a longer --time-limit",
+                    remedy="",
                 ),
             )
         found = list(self._findings(cases))
@@ -267,8 +268,8 @@ class Calibration:
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _reason(level: Level, sentence: str) -> Reason:
-    return Reason(level, sentence, SOURCE, MORE_SIMULATIONS)
+def _reason(level: Level, sentence: str, remedy: str = MORE_SIMULATIONS) -> Reason:
+    return Reason(level, sentence, SOURCE, remedy)
 
 
 def _percents(shares: Any) -> str:

@@ -1,13 +1,11 @@
 """What a user can do about a finding, in sentences."""
 
-__all__ = ["ANOTHER_MODEL", "MORE_SIMULATIONS", "TEST_IT"]
+__all__ = ["ANOTHER_MODEL", "MORE_SIMULATIONS", "REFINE", "TEST_IT"]
 
 ANOTHER_MODEL = (
     "the model may be one of another kind of cell or circuit: compare with others "
-    "(neurosbi simulators), or with another feature set (--features)"
+    "(neurosbi simulators)"
 )
-MORE_SIMULATIONS = (
-    "a network that has seen more answers better: more simulations (--simulations), or further "
-    "ones near this recording (--rounds 3)"
-)
+MORE_SIMULATIONS = "train the network on more simulations (--simulations)"
+REFINE = "simulate more near this recording (--rounds 3)"
 TEST_IT = "test the network on fresh simulations (neurosbi check)"

@@ -16,7 +16,7 @@ from neurosbi.errors import InterruptedRunError, NeuroSBIError
 _VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report", "doctor")
 
 # where no step has said it more exactly
-_STOPPED = "stopped; what is done so far is kept, and the same command goes on from there"
+_STOPPED = "stopped; finished simulations, trainings and chains are kept for the same command"
 
 # typer may ship its own copy of click: this is the class it really raises
 _UsageError: Any = typer.BadParameter.__mro__[1]

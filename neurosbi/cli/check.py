@@ -100,7 +100,11 @@ def _shown(calibration: "Calibration") -> dict[str, Any]:
     verdict = verdict_of(reasons, otherwise=reasons[0].sentence)
     told = tuple(dict.fromkeys(verdict.reasons))
     return {
-        "verdict": {"level": verdict.level, "reasons": list(told)},
+        "verdict": {
+            "level": verdict.level,
+            "reasons": list(told),
+            "remedies": list(verdict.remedies),
+        },
         "calibration": calibration_json(calibration),
     }
 
@@ -115,6 +119,8 @@ def _print(calibration: "Calibration", shown: dict[str, Any]) -> None:
     console.print(f"[bold {colour}]{opening}[/]")
     for reason in shown["verdict"]["reasons"]:
         console.print(f"  - {escape(reason)}")
+    for remedy in shown["verdict"]["remedies"]:
+        console.print(f"  What may help: {escape(remedy)}")
     console.print()
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("parameter")

@@ -135,8 +135,8 @@ def fit(
         typer.Option(
             min=1,
             help=(
-                "Seconds after which the chains end where they are; with more time and --existing "
-                "overwrite they go on from there. \\[default: 3600]"
+                "Seconds after which the chains end where they are; with --existing overwrite "
+                "the same fit goes on from there. \\[default: 3600]"
             ),
         ),
     ] = None,

@@ -14,6 +14,7 @@ from neurosbi.store import atomic_path
 from neurosbi.training.checkpoint import UnusableCheckpointError
 
 _LAYOUT = 1
+_OPTIMUM = ("theta", "z", "log_density")
 _CHAINS = "chains."
 
 
@@ -32,29 +33,32 @@ class ChainCheckpoint:
 
     path: Path
 
-    def write(self, saved: SavedChains) -> None:
-        """Replace what the file holds."""
-        optimum = saved.optimum
+    def write(self, saved: SavedChains, fingerprint: str) -> None:
+        """Replace what the file holds; ``fingerprint`` names what the draws depend on."""
         arrays: dict[str, Any] = {
             "layout": _LAYOUT,
-            "theta": optimum.theta,
-            "z": optimum.z,
-            "log_density": optimum.log_density,
+            "fingerprint": fingerprint,
             "evaluations": saved.evaluations,
+            **{name: getattr(saved.optimum, name) for name in _OPTIMUM},
             **{_CHAINS + name: value for name, value in (saved.chains or {}).items()},
         }
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
-    def read(self) -> SavedChains | None:
-        """What was saved, or None. Raises `UnusableCheckpointError` for a file that is not ours."""
+    def read(self, fingerprint: str | None = None) -> SavedChains | None:
+        """What was saved, or None.
+
+        Raises `UnusableCheckpointError` for a file that is not ours, or of another ``fingerprint``.
+        """
         if not self.path.exists():
             return None
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 if file["layout"] != _LAYOUT:
                     raise ValueError("it is of another version of neurosbi")
-                optimum = MapEstimate(**{k: file[k] for k in ("theta", "z", "log_density")})
+                if fingerprint is not None and file["fingerprint"] != fingerprint:
+                    raise ValueError("it is of other chains")
+                optimum = MapEstimate(**{name: file[name] for name in _OPTIMUM})
                 chains = {
                     name.removeprefix(_CHAINS): file[name]
                     for name in file.files

@@ -28,11 +28,13 @@ class MapEstimate:
     """The optimum of each start, best first: ``theta[start, theta]``, ``z``, ``log_density``.
 
     ``log_density[start]`` is that of the posterior in the unconstrained space, up to a constant.
+    ``finished`` is False where the time limit cut the search.
     """
 
     theta: np.ndarray
     z: np.ndarray
     log_density: np.ndarray
+    finished: bool = True
 
     @property
     def best(self) -> np.ndarray:
@@ -79,13 +81,14 @@ def find_map(
         z = _adam(potential, z, steps, over, bar)
         found = []
         for start in z:
-            found.append(start if over() else _polish(potential, start))
+            late = over()
+            found.append(start if late else _polish(potential, start))
             bar(1)
     z = np.array(found)
     density = potential.value(z)
     order = np.argsort(-np.where(np.isfinite(density), density, -np.inf), kind="stable")
     z = z[order]
-    return MapEstimate(theta=potential.theta(z), z=z, log_density=density[order])
+    return MapEstimate(potential.theta(z), z, density[order], finished=not late)
 
 
 def _adam(potential: LikelihoodPotential, z: np.ndarray, steps: int, over, bar) -> np.ndarray:

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurosbi.contract import Observation, Simulator, positions
-from neurosbi.errors import BadInputError, FitError
+from neurosbi.errors import BadInputError, FitError, NeuroSBIError
 from neurosbi.inference.box_likelihood import BoxLikelihood
 from neurosbi.inference.chain_checkpoint import ChainCheckpoint, SavedChains
 from neurosbi.inference.likelihood_potential import LikelihoodPotential
 from neurosbi.inference.map import MapEstimate, find_map
 from neurosbi.inference.slices import CHAINS, DRAWS, TUNE, SliceChains
-from neurosbi.progress import progress_bar
+from neurosbi.progress import progress_bar, say
 from neurosbi.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ class McmcDraws:
                 f"of at least {FEWEST_EFFECTIVE} that are needed{remedy}"
             )
         if not self.finished:
-            found.append("the time limit cut the chains short; give them longer (--time-limit)")
+            found.append(
+                "the time limit cut the chains short; let them go on (--existing overwrite), or give them "
+                "longer (--time-limit)"
+            )
         return tuple(found)
 
     def to_arviz(self) -> "xr.DataTree":
@@ -128,10 +131,10 @@ def sample_posterior(
     Several observations are independent given the parameters. Each chain makes ``draws``, and goes
     on, up to ten times as far, while R-hat or the number of effective draws is not good enough.
     After ``time_limit`` seconds the chains stop where they are. With a ``checkpoint`` chains that
-    were stopped go on, to the same draws as without the pause; its file belongs to one posterior,
-    number of chains and draws, and seed, and stays for the caller to remove. Raises
-    `BadInputError` for a simulator without a gradient or for too few chains or draws, `FitError`
-    where the time did not suffice for any draws.
+    were stopped go on, to the same draws as without the pause; its file belongs to one simulator
+    and observation, and stays for the caller to remove. Raises `BadInputError` for a simulator
+    without a gradient, for too few chains or draws and for a checkpoint of other chains,
+    `FitError` where the time did not suffice for any draws.
     """
     if chains < 2 or draws < _FEWEST_DRAWS:
         raise BadInputError(
@@ -144,30 +147,32 @@ def sample_posterior(
         raise BadInputError(f"a time limit of {time_limit} s leaves no time to sample; give more")
     began = time.monotonic()
     potential = LikelihoodPotential(simulator, observation, threads=threads)
-    saved = checkpoint.read() if checkpoint else None
+    keeper = _Keeper(
+        checkpoint, f"{chains} {draws} {tune} {starts} {seed} {potential.dimension}", progress
+    )
+    saved = keeper.read()
     if saved is None:
         optimum = _search(potential, starts, seed, time_limit, progress)
         saved = SavedChains(optimum, potential.evaluations)
-        if checkpoint:
-            checkpoint.write(saved)
+        keeper.write(saved)
     box = BoxLikelihood(potential)
     moving = _chains_of(
         saved, box, chains, seed=seed, over=lambda: time.monotonic() - began > time_limit
     )
     optimum = saved.optimum
-
-    def keep() -> None:
-        if checkpoint:
-            checkpoint.write(SavedChains(optimum, potential.evaluations, moving.state()))
-
     theta, r_hat, effective = _sampled(
-        moving, box, draws=draws, tune=tune, keep=keep, show=progress
+        moving,
+        box,
+        draws=draws,
+        tune=tune if saved.chains is None else 0,
+        keep=lambda: keeper.write(SavedChains(optimum, potential.evaluations, moving.state())),
+        show=progress,
     )
     n = theta.shape[1]
     if n < _FEWEST_DRAWS:
         raise FitError(
             f"only {n} draws were made in {time_limit:g} s; give a longer time limit, or fewer "
-            "tuning steps or seconds of recording"
+            "seconds of recording"
         )
     return McmcDraws(
         parameters=tuple(p.name for p in simulator.parameters),
@@ -194,20 +199,39 @@ def _search(
     )
 
 
+class _Keeper:
+    """Writes the checkpoint, if there is one; what cannot be kept does not end the sampling."""
+
+    def __init__(self, checkpoint: ChainCheckpoint | None, fingerprint: str, show: bool) -> None:
+        self.checkpoint, self.fingerprint, self.show = checkpoint, fingerprint, show
+
+    def read(self) -> SavedChains | None:
+        return self.checkpoint.read(self.fingerprint) if self.checkpoint else None
+
+    def write(self, saved: SavedChains) -> None:
+        # chains that start where a time limit cut the search would be others without the pause
+        if self.checkpoint is None or not saved.optimum.finished:
+            return
+        try:
+            self.checkpoint.write(saved, self.fingerprint)
+        except (NeuroSBIError, OSError) as error:
+            say(f"the chains are not kept for a later run: {error}", show=self.show)
+            self.checkpoint = None
+
+
 def _chains_of(
     saved: SavedChains, box: BoxLikelihood, chains: int, *, seed: int, over: Callable[[], bool]
 ) -> SliceChains:
     """Chains where they were saved, or at their start."""
-    potential = box.potential
+    box.potential.evaluations = saved.evaluations
     if saved.chains is None:
-        potential.evaluations = saved.evaluations
         best = positions(box.parameters, saved.optimum.best)
         covariance = box.covariance_at(best)
         points = _starting_points(box, saved.optimum, covariance, chains, seed)
         return SliceChains(box, points, covariance, seed=seed, over=over)
     moving = SliceChains(box, saved.chains["at"], saved.chains["covariance"], seed=seed, over=over)
     moving.go_on_from(saved.chains)
-    potential.evaluations = saved.evaluations
+    box.potential.evaluations = saved.evaluations  # without that look at where they are
     return moving
 
 
@@ -221,10 +245,12 @@ def _sampled(
     show: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws of chains that may have some already, and what `_diagnosed` says of them."""
-    made = moving.points.shape[1]
-    if tune and not made:
+    if tune:
         with progress_bar("Tuning", tune, show=show) as bar:
             moving.tune(tune, advance=bar)
+        if not moving.out_of_time:
+            keep()
+    made = moving.points.shape[1]
     more = max(_FEWEST_DRAWS, round(_PART * draws))
     goal, why = draws, ""
     while goal < made:

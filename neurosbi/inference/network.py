@@ -56,6 +56,11 @@ class Network:
         return self.card["method"]
 
     @property
+    def refined(self) -> bool:
+        """Whether it was trained in a round of refinement, for one recording alone."""
+        return "round" in self.card
+
+    @property
     def prior(self) -> BoxPrior:
         """The prior of the training simulations, as a torch distribution."""
         return BoxPrior(self.parameters)
@@ -126,7 +131,7 @@ class Network:
         of both inputs does with features alone (None) or with the trace alone (nothing given).
         Raises `BadInputError` if the network was not trained to do without what is missing.
         """
-        if "round" in self.card and given is not None:
+        if self.refined and given is not None:
             # trained for one observation, without what was left out of it (see `rounds`)
             x_o, given = np.where(given, x_o, np.nan), None
         some = given is not None and not np.all(given) and self.inputs != "trace"

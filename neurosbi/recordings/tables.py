@@ -19,9 +19,12 @@ from neurosbi.contract import ONE_POPULATION, FeatureTable, SpikeTrains
 from neurosbi.errors import BadInputError
 
 _COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
-# a number that was meant for the ends of the recording, under a name that is none of ours
+# the ends of the recording, said in words that are none of ours
+_STARTS = ("start", "begin", "min")
 _MISTAKEN = re.compile(
-    r"#\s*((?:t_?)?(?:start|begin|stop|end|duration|length|total)\w*)\s*[=:]\s*[-+.\d]", re.I
+    r"#+\s*(?:recording[ _])?(?:t_?)?(?P<end>start|begin|min|stop|end|max|duration|length)"
+    r"(?:[ _]?(?:ms|s|sec|seconds))?\s*[=: ]\s*[-+]?[\d.]+(?:e\d+)?\s*(?:ms|s)?\s*$",
+    re.IGNORECASE,
 )
 
 
@@ -32,7 +35,14 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        table = pd.read_csv(path, comment="#", skipinitialspace=True, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path,
+            comment="#",
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+            dtype=str,
+            keep_default_na=False,
+        )
     except UnicodeDecodeError as error:
         raise BadInputError(
             f"{path} is not a text file in UTF-8; export it again as CSV"
@@ -45,6 +55,8 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     found = (_COMMENT.match(line) for line in comments)
     notes = {str(m[1]): str(m[2]) for m in found if m}
     table.columns = [str(c).strip() for c in table.columns]
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]  # spreadsheets end in empty rows
     if {"feature", "value"} <= set(table.columns):
         return _features(path, table, notes)
     if "unit" in table.columns and {"time_ms", "time_s"} & set(table.columns):
@@ -56,14 +68,12 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
 
 
 def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> FeatureTable:
-    names = table["feature"].astype(str).str.strip()
+    names = table["feature"]
     twice = names[names.duplicated()]
     if len(twice):
         raise BadInputError(f"{path.name}: the feature {twice.iloc[0]} is given twice; keep one")
     values = _numbers(path, table, "value", blanks=True)
-    units = (
-        table["unit"].fillna("").astype(str).str.strip() if "unit" in table else [""] * len(table)
-    )
+    units = table["unit"] if "unit" in table else [""] * len(table)
     return FeatureTable(
         path=path,
         values=dict(zip(names, values.tolist(), strict=True)),
@@ -82,12 +92,18 @@ def _spikes(
     spike = np.isfinite(times)
     if not spike.any():
         raise BadInputError(f"{path.name} has no spikes; a posterior needs at least one")
-    owner = table["unit"].astype(str).str.strip()
+    owner = table["unit"]
     population = (
-        table["population"].astype(str).str.strip()
+        table["population"]
         if "population" in table
-        else pd.Series([ONE_POPULATION] * len(table))
+        else pd.Series(ONE_POPULATION, index=table.index)
     )
+    for name, column in (("unit", owner), ("population", population)):
+        if (column == "").any():
+            row = column.index[column == ""][0] + 1
+            raise BadInputError(
+                f"{path.name}: row {row} names no {name}; name it, or delete the row"
+            )
     units = tuple(dict.fromkeys(owner))
     populations = []
     for unit in units:
@@ -98,12 +114,19 @@ def _spikes(
                 f"({', '.join(sorted(of_unit))}); give it one"
             )
         populations.append(of_unit.pop())
+        rows = (owner == unit).to_numpy()
+        if len(spike[rows]) > 1 and not spike[rows].all():
+            row = table.index[rows & ~spike][0] + 1
+            raise BadInputError(
+                f"{path.name}: the {column} of row {row} is empty, but unit {unit} has other rows; "
+                "give the time, or delete the row"
+            )
     for line in comments:
         mistaken = _MISTAKEN.match(line)
-        if mistaken and mistaken[1] not in ("start_ms", "stop_ms"):
+        wanted = "start_ms" if mistaken and mistaken["end"].lower() in _STARTS else "stop_ms"
+        if mistaken and wanted not in notes:
             raise BadInputError(
-                f"{path.name}: {line.strip()!r} is not understood; the ends of the recording are "
-                "given by lines such as '# start_ms = 0' and '# stop_ms = 20000'"
+                f"{path.name}: {line.strip()!r} is not understood; say it like '# {wanted} = 20000'"
             )
     start = _bound(path, notes, "start_ms", 0.0)
     # without a stop the last spike ends the recording: the bin after it is not known to be silent
@@ -135,12 +158,12 @@ def _bound(path: Path, notes: dict[str, str], name: str, otherwise: float) -> fl
 def _numbers(path: Path, table: pd.DataFrame, column: str, *, blanks: bool = False) -> np.ndarray:
     """A column as float64; the first row that is not a number is named."""
     values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
-    text = table[column].astype(str).str.strip().str.lower()
+    text = table[column].str.lower()
     allowed = text.isin(["nan", ""]).to_numpy() if blanks else np.zeros(len(table), dtype=bool)
     bad = np.flatnonzero(~np.isfinite(values) & ~allowed)
     if len(bad):
         raise BadInputError(
-            f"{path.name}: the {column} {table[column].iloc[bad[0]]!r} in row {bad[0] + 1} is not a "
+            f"{path.name}: the {column} {table[column].iloc[bad[0]]!r} in row {table.index[bad[0]] + 1} is not a "
             "finite number"
         )
     return values

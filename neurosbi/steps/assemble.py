@@ -15,7 +15,6 @@ import neurosbi
 from neurosbi.checks import PredictiveCheck, Reason, judge_importance, prior_predictive_check
 from neurosbi.contract import Observation, Simulator
 from neurosbi.errors import BadInputError
-from neurosbi.inference.methods import METHODS
 from neurosbi.steps.judging import judge_fit
 from neurosbi.steps.result import Result
 from neurosbi.store.input_results import InputResults
@@ -92,7 +91,7 @@ def assemble_result(
         kept=kept,
         sweeps=sweeps,
         further=further,
-        exact=config.get("method") not in METHODS,
+        config=config,
     )
     stored = StoredResult(
         parameters=tuple(simulator.parameters),

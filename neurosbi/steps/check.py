@@ -6,7 +6,13 @@ takes it from there. Training leaves the first one, of the simulations it held o
 replaces it by one of fresh simulations. Fewer cases than say anything are not kept.
 """
 
-__all__ = ["calibration_for_fit", "check", "keep_held_out_calibration", "network_calibration"]
+__all__ = [
+    "calibration_for_fit",
+    "check",
+    "keep_held_out_calibration",
+    "network_calibration",
+    "takes_fresh_cases",
+]
 
 import time
 from dataclasses import replace
@@ -35,7 +41,6 @@ if TYPE_CHECKING:
     from neurosbi.inference.simulations import Simulations
 
 SIMULATIONS, DRAWS = 2_000, 199
-_ROUND = "round"  # in the card of a network that was refined for one recording
 # cases held out of the training; what a fit spends on a network without any calibration yet
 FIT_SIMULATIONS, FIT_DRAWS, FIT_LIMIT = 1_000, 99, 60.0
 
@@ -120,7 +125,7 @@ def network_calibration(
     """
     _check_testable(network, folder)
     kept = _kept(network, folder)
-    if kept is not None and not _can_be_simulated(network):
+    if kept is not None and not takes_fresh_cases(network):
         return kept
     asked = (simulations, draws, seed)
     as_asked = kept is not None and not kept.stopped and not kept.held_out
@@ -259,7 +264,7 @@ def _check_result(
         diagnostics["misspecification"] = unlike.to_dataset()
         reasons += unlike.reasons
         sources.append(MISSPECIFICATION)
-        if _ROUND not in network.card:  # simulations of the whole prior say nothing of a part of it
+        if not network.refined:  # simulations of the whole prior say nothing of a part of it
             local = check_locally(
                 network, protocol, seed=options["seed"], time_limit=share, progress=show
             )
@@ -274,14 +279,14 @@ def _check_result(
     return checked
 
 
-def _can_be_simulated(network: "Network") -> bool:
+def takes_fresh_cases(network: "Network") -> bool:
     """Whether fresh test cases can be made: not of traces, and not of a part of the prior."""
-    return network.inputs == "features" and _ROUND not in network.card
+    return network.inputs == "features" and not network.refined
 
 
 def _check_testable(network: "Network", folder: Path | None) -> None:
-    if not _can_be_simulated(network) and _kept(network, folder) is None:
-        which = "were refined for one recording" if _ROUND in network.card else "read traces"
+    if not takes_fresh_cases(network) and _kept(network, folder) is None:
+        which = "were refined for one recording" if network.refined else "read traces"
         raise BadInputError(
             f"networks that {which} are tested when they are trained, on the simulations that "
             f"the training holds out, if these are at least {FEWEST}; train on more"

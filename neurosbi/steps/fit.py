@@ -252,7 +252,7 @@ def _given_network(
     from neurosbi.steps.train import open_network
 
     opened = open_network(network) if isinstance(network, (str, Path)) else network
-    if "round" in opened.card:
+    if opened.refined:
         raise BadInputError(
             "the network given was refined for one recording and knows no other; give the network "
             "of its first round"

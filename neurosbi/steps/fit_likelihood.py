@@ -32,13 +32,14 @@ from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import write_result
 from neurosbi.steps.timer import Timer
 from neurosbi.store import cache_directory, config_hash
+from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
     from neurosbi.inference.chain_checkpoint import ChainCheckpoint
     from neurosbi.inference.mcmc import McmcDraws
 
 MCMC = "mcmc"
-_VERSION = 1  # of the sampler: chains of another one are not continued
+_SAMPLER_VERSION = 1  # of the sampler: chains of another one are not continued
 
 
 @dataclass(frozen=True)
@@ -110,25 +111,42 @@ def fit_by_likelihood(
     if done is not None:
         return done
     announce(plan, show=progress)
-    result = _sampled(
-        plan, chosen, samples=samples, seed=seed, threads=threads, timer=timer, show=progress
+    checkpoint = _checkpoint(plan, chosen, show=progress)
+    result, finished = _sampled(
+        plan,
+        chosen,
+        checkpoint,
+        samples=samples,
+        seed=seed,
+        threads=threads,
+        timer=timer,
+        show=progress,
     )
     with timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
+    if finished:
+        checkpoint.remove()
+    elif checkpoint.path.exists():
+        say(
+            "the time is over, the chains are kept: the same fit with --existing overwrite goes on "
+            "from them",
+            show=progress,
+        )
     return replace(result, folder=folder)
 
 
 def _sampled(
     plan: Plan,
     options: McmcOptions,
+    checkpoint: "ChainCheckpoint",
     *,
     samples: int,
     seed: int,
     threads: int | None,
     timer: Timer,
     show: bool,
-) -> Result:
-    """Posterior draws by Markov chains, checks and the verdict."""
+) -> tuple[Result, bool]:
+    """Posterior draws by Markov chains, checks and the verdict; and whether the chains are done."""
     import torch
 
     from neurosbi.checks import predictive_check
@@ -139,7 +157,6 @@ def _sampled(
     prior = prior_check(
         plan, simulations=None, trained=False, seed=seed, threads=threads, timer=timer, show=show
     )
-    checkpoint = _checkpoint(plan, options, show=show)
     with timer("sampling"):
         chains = sample_posterior(
             simulator,
@@ -152,14 +169,6 @@ def _sampled(
             threads=threads,
             checkpoint=checkpoint,
             progress=show,
-        )
-    if chains.finished:
-        checkpoint.remove()
-    else:
-        say(
-            "the time is over, the chains are kept: the same fit with a longer --time-limit and "
-            "--existing overwrite goes on from them",
-            show=show,
         )
     # by turns, so that the first draws, which are simulated, are of all chains
     theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))
@@ -183,7 +192,7 @@ def _sampled(
             stride=trace_stride(plan),
             threads=threads,
         )
-    return assemble_result(
+    result = assemble_result(
         simulator,
         observation,
         theta=theta,
@@ -199,6 +208,7 @@ def _sampled(
         config=plan.config,
         seconds=timer.seconds,
     )
+    return result, chains.finished
 
 
 def _checkpoint(plan: Plan, options: McmcOptions, *, show: bool) -> "ChainCheckpoint":
@@ -207,16 +217,19 @@ def _checkpoint(plan: Plan, options: McmcOptions, *, show: bool) -> "ChainCheckp
     from neurosbi.training.checkpoint import UnusableCheckpointError
 
     # chains that get more time are the same chains
-    same = {"options": {"chains": options.chains, "tune": options.tune}, "chains": _VERSION}
-    name = config_hash({**plan.config, **same})
+    same = {"options": {"chains": options.chains, "tune": options.tune}}
+    name = config_hash({**plan.config, **same, "sampler_version": _SAMPLER_VERSION})
     checkpoint = ChainCheckpoint(cache_directory() / "chains" / f"{name}.npz")
+    check_writable(checkpoint.path)
     try:
         saved = checkpoint.read()
     except UnusableCheckpointError:
         checkpoint.remove()
         return checkpoint
-    if saved is not None:
-        made = 0 if saved.chains is None else saved.chains["points"].shape[1]
+    if saved is not None and saved.chains is None:
+        say("going on from the most probable parameters that an earlier fit found", show=show)
+    elif saved is not None and saved.chains is not None:
+        made = saved.chains["points"].shape[1]
         say(f"going on from {made} draws of each chain that an earlier fit kept", show=show)
     return checkpoint
 

@@ -47,7 +47,7 @@ def infer(
     ``net`` is the network that serves every recording, ``posterior`` its word or that of the rounds.
     """
     from neurosbi.checks import predictive_check
-    from neurosbi.steps.check import calibration_for_fit
+    from neurosbi.steps.check import calibration_for_fit, takes_fresh_cases
     from neurosbi.steps.likelihood import weigh_draws
     from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
     from neurosbi.steps.refine import round_table
@@ -109,7 +109,7 @@ def infer(
     with timer("calibration"):
         calibration = calibration_for_fit(answering, simulator, threads=threads, progress=show)
     if calibration is None:
-        remedy = MORE_SIMULATIONS if "round" in answering.card else TEST_IT
+        remedy = TEST_IT if takes_fresh_cases(answering) else MORE_SIMULATIONS
         untested = "the calibration of the network was not tested"
         reasons.append(Reason("caution", untested, CALIBRATION, remedy))
     else:
@@ -179,7 +179,7 @@ def trace_stride(plan: Plan) -> int:
 def _config_of(plan: Plan, network: "Network") -> dict[str, Any]:
     """The plan's configuration and which network the posterior is of."""
     config = {**plan.config, "network": network.card.get("config_hash")}
-    if "round" in network.card:
+    if network.refined:
         config.pop("network_path", None)  # that is where the first round's lies
     return config
 

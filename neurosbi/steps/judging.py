@@ -2,9 +2,9 @@
 
 __all__ = ["judge_again", "judge_fit"]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from neurosbi.checks import (
     judge_sweeps,
     prior_predictive_check,
 )
+from neurosbi.checks.remedies import MORE_SIMULATIONS, REFINE
 from neurosbi.inference.methods import METHODS
 from neurosbi.report.sweeps import used_checks
 from neurosbi.store.sweep_results import SweepResults
@@ -34,17 +35,18 @@ def judge_fit(
     kept: np.ndarray,
     sweeps: SweepResults | None,
     further: Iterable[Reason],
-    exact: bool,
+    config: Mapping[str, Any],
 ) -> Verdict:
     """The verdict on a posterior conditioned on the features ``kept[feature]``.
 
     The checks are those of all features; ``prior_x[sim, feature]`` and ``prior_status[sim]`` the
-    simulations they were made with; ``sweeps`` all sweeps of a fit to several; ``exact`` says that
-    no network was asked.
+    simulations they were made with; ``sweeps`` all sweeps of a fit to several; ``config`` that of
+    the fit, which tells what the user can change.
     """
     features = predictive.features
     others = [] if sweeps is None else used_checks(features, sweeps)[1:]
-    return judge(
+    trained = config.get("method", "npe") in METHODS
+    verdict = judge(
         predictive.only(kept),
         prior_predictive_check(
             [f for f, k in zip(features, kept, strict=True) if k],
@@ -54,8 +56,12 @@ def judge_fit(
         ),
         left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
         further=[*further, *judge_sweeps(others)],
-        exact=exact,
+        exact=not trained,
     )
+    once = config.get("rounds", 1) == 1 and config.get("inputs", "features") == "features"
+    if trained and once and MORE_SIMULATIONS in verdict.remedies:
+        return replace(verdict, remedies=(*verdict.remedies, REFINE))
+    return verdict
 
 
 def judge_again(result: "Result", renewed: Iterable[Reason], *, sources: Iterable[str]) -> "Result":
@@ -71,7 +77,7 @@ def judge_again(result: "Result", renewed: Iterable[Reason], *, sources: Iterabl
         kept=result.used,
         sweeps=stored.sweeps,
         further=further,
-        exact=stored.config.get("method") not in METHODS,
+        config=stored.config,
     )
     values = {
         **stored.verdict,

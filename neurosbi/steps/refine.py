@@ -211,12 +211,13 @@ class _CacheShelf:
         from neurosbi.steps.check import keep_held_out_calibration
 
         folder, drawn = self._paths(number)
-        with atomic_path(drawn) as temporary, temporary.open("wb") as file:
-            np.savez(file, **vars(new))
         network.card["config_hash"] = folder.name
         write_network(folder, network_weights(network), network.card)
         network.folder = folder
         keep_held_out_calibration(network, simulations, folder, progress=self.progress)
+        # last, since a round with its simulations counts as finished
+        with atomic_path(drawn) as temporary, temporary.open("wb") as file:
+            np.savez(file, **vars(new))
         checkpoint = self.checkpoint(number)
         checkpoint.unlink(missing_ok=True)
 

@@ -112,7 +112,7 @@ def fit(
         )
         epochs = config.epochs or epochs_for(batches.steps, wanted=steps)
         run = _Run(module, step, batches, config, seed, threads, epochs)
-        mark = f"{fingerprint}/{seed}/{len(batches.held_out)}/{config.numbers()}"
+        mark = f"{fingerprint}/{seed}/{len(batches.held_out)}/{epochs}/{config.numbers()}"
         store = _Checkpoint(checkpoint, mark, config.checkpoint_seconds)
         store.load_into(run)
         with (

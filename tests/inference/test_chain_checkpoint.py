@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_likelihood_samplers import Decay, data
 
+from neurosbi.errors import FitError
 from neurosbi.inference.chain_checkpoint import ChainCheckpoint
 from neurosbi.inference.mcmc import sample_posterior
 from neurosbi.training.checkpoint import UnusableCheckpointError
@@ -24,8 +25,8 @@ class Stopping(Decay):
 
 
 def sampled(simulator, checkpoint=None, **options):
-    # few draws, of which the diagnosis wants more: the pause may fall into both
-    options = {"chains": 4, "draws": 30, "tune": 12, "starts": 2, "seed": 5, **options}
+    # few draws, of which the diagnosis wants more: the pause may fall into both; blocks of 10 and 3
+    options = {"chains": 4, "draws": 33, "tune": 12, "starts": 2, "seed": 5, **options}
     return sample_posterior(simulator, data(), checkpoint=checkpoint, **options)
 
 
@@ -38,7 +39,7 @@ def whole():
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99])
 def test_chains_go_on_to_the_same_draws(tmp_path, whole, share):
     expected, calls = whole
-    assert expected.theta.shape[1] > 30
+    assert expected.theta.shape[1] > 33
     checkpoint = ChainCheckpoint(tmp_path / "c" / "chains.npz")
     with pytest.raises(KeyboardInterrupt):
         sampled(Stopping(round(share * calls)), checkpoint)
@@ -47,6 +48,50 @@ def test_chains_go_on_to_the_same_draws(tmp_path, whole, share):
     np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
     np.testing.assert_array_equal(found.r_hat, expected.r_hat)
     assert found.evaluations == expected.evaluations
+
+
+@pytest.mark.parametrize("tune", [0, 12])
+def test_tuned_chains_are_not_tuned_again(tmp_path, tune):
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    expected = sampled(Decay(), tune=tune)
+
+    class StoppedOnceTuned(Decay):
+        def log_likelihood_gradient(self, theta, data, *, threads=None):
+            saved = checkpoint.read()
+            if saved is not None and saved.chains is not None:
+                raise KeyboardInterrupt
+            return super().log_likelihood_gradient(theta, data)
+
+    with pytest.raises(KeyboardInterrupt):
+        sampled(StoppedOnceTuned(), checkpoint, tune=tune)
+    kept = checkpoint.read()
+    assert kept is not None
+    assert kept.chains is not None
+    assert kept.chains["points"].shape[1] == (0 if tune else 10)
+    np.testing.assert_array_equal(sampled(Decay(), checkpoint, tune=tune).theta, expected.theta)
+
+
+def test_a_search_that_was_cut_is_not_kept(tmp_path):
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    with pytest.raises(FitError):
+        sampled(Decay(), checkpoint, time_limit=1e-3)
+    assert not checkpoint.path.exists()
+
+
+@pytest.mark.parametrize("other", [{"seed": 6}, {"chains": 5}, {"draws": 40}, {"tune": 0}])
+def test_other_chains_are_not_taken_over(tmp_path, other):
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    sampled(Decay(), checkpoint)
+    with pytest.raises(UnusableCheckpointError, match="of other chains"):
+        sampled(Decay(), checkpoint, **other)
+
+
+def test_chains_that_cannot_be_kept_are_drawn_all_the_same(tmp_path, capsys, whole):
+    (tmp_path / "file").write_text("in the way")
+    checkpoint = ChainCheckpoint(tmp_path / "file" / "chains.npz")
+    found = sampled(Decay(), checkpoint, progress=True)
+    np.testing.assert_array_equal(found.theta, whole[0].theta)
+    assert capsys.readouterr().err.count("not kept for a later run") == 1
 
 
 def test_finished_chains_are_not_drawn_again(tmp_path, whole):

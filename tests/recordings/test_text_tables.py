@@ -58,6 +58,13 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
         ("# stop = 500\nunit,time_ms\n1,2\n", "'# stop = 500' is not understood"),
         ("# Duration_s: 5\nunit,time_ms\n1,2\n", "# stop_ms = 20000"),
         ("unit,time_ms\n1,2\n# t_stop=9\n", "'# t_stop=9' is not understood"),
+        ("## stop_ms = 500\nunit,time_ms\n1,2\n", "is not understood"),
+        ("# recording duration 500 ms\nunit,time_ms\n1,2\n", "is not understood"),
+        ("# stop_ms = 9\n# t_start = 1\nunit,time_ms\n1,2\n", "like '# start_ms = "),
+        ("unit,time_ms\n1,2\n1,\n", "row 2 is empty, but unit 1 has other rows"),
+        ("unit,time_ms\n1,\n2,3\n1,\n", "row 1 is empty, but unit 1 has other rows"),
+        ("unit,time_ms,population\n1,2,\n", "row 1 names no population"),
+        ("unit,time_ms\n,2\n", "row 1 names no unit"),
         ("", "cannot be read as a table"),
     ],
 )
@@ -75,8 +82,19 @@ def test_units_without_spikes(tmp_path):
 
 
 def test_other_comments_are_anything(tmp_path):
-    text = "# start of the session: noon\n# stop_ms = 9\n# depth = 300 um\nunit,time_ms\n1,2\n"
+    comments = (
+        "start of the session: noon", "start_date: 2024-05-01", "duration_s = 0.009",
+        "total_units = 40", "endpoint = 3", "stop_ms = 9", "depth = 300 um",
+    )  # fmt: skip
+    text = "".join(f"# {c}\n" for c in comments) + "unit,time_ms\n1,2\n"
     assert nb.read_data(written(tmp_path, text)).stop == 9
+
+
+def test_empty_rows_of_a_spreadsheet_are_nothing(tmp_path):
+    data = nb.read_data(written(tmp_path, "unit,time_ms,population\n1,2,E\n,,\n02,3,E\n,\n"))
+    assert data.units == ("1", "02")
+    features = nb.read_data(written(tmp_path, "feature,value\na,1\n,\n"))
+    assert features.values == {"a": 1.0}
 
 
 def test_a_binary_file_called_csv(tmp_path):

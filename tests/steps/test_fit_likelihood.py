@@ -126,6 +126,10 @@ class Paced(Measured):
         return super().log_likelihood_gradient(theta, data)
 
 
+def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
+
+
 def test_chains_that_ran_out_of_time_go_on(table, tmp_path, capsys, monkeypatch):
     def fit(time_limit, existing):
         return nb.fit(
@@ -144,6 +148,12 @@ def test_chains_that_ran_out_of_time_go_on(table, tmp_path, capsys, monkeypatch)
     assert "going on from 0 draws" not in said
     assert len(longer.stored.theta) == 2000
     assert not kept.exists()
+    # chains are kept until their result is there
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("neurosbi.checks.predictive_check", interrupted)
+        fit(600.0, "overwrite")
+    assert kept.exists()
+    np.testing.assert_array_equal(fit(600.0, "overwrite").stored.theta, longer.stored.theta)
     # a damaged file is thrown away
     kept.write_bytes(saved[:100])
     np.testing.assert_array_equal(fit(600.0, "overwrite").stored.theta, longer.stored.theta)
