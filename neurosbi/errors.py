@@ -9,6 +9,7 @@ __all__ = [
     "InterruptedRunError",
     "MissingResourceError",
     "NeuroSBIError",
+    "first_line",
 ]
 
 
@@ -40,3 +41,9 @@ class InterruptedRunError(NeuroSBIError):
     """The user stopped a run; what was done so far is on disk (exit code 130)."""
 
     exit_code = 130
+
+
+def first_line(error: Exception, *, most: int = 160) -> str:
+    """What an error of another library says, in one line; its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:most]

@@ -9,7 +9,7 @@ from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, pred
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
 from neurosbi.checks.selection import producible_features
 from neurosbi.checks.spread import feature_spread
-from neurosbi.checks.sweep_sets import judge_sweeps, mean_distance
+from neurosbi.checks.sweep_sets import judge_sweeps, mean_distance, used_checks
 from neurosbi.checks.verdict import LEVELS, Reason, Verdict, judge, verdict_of
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "predictive_check",
     "prior_predictive_check",
     "producible_features",
+    "used_checks",
     "verdict_of",
 ]

@@ -38,7 +38,7 @@ from neurosbi.checks.neighbours import neighbour_distance
 from neurosbi.checks.remedies import ANOTHER_MODEL
 from neurosbi.checks.spread import feature_spread
 from neurosbi.checks.verdict import Reason
-from neurosbi.contract import Feature
+from neurosbi.contract import Feature, in_words
 
 SOURCE = "misspecification"
 ALPHA = 0.01
@@ -111,7 +111,7 @@ class Misspecification:
         unit = f" {feature.unit}" if feature.unit not in ("", "1") else ""
         value = self.expected[i] + self.residual[i]
         return (
-            f"{feature.name.replace('_', ' ')} {value:.4g}{unit}, where simulations have about "
+            f"{in_words(feature.name)} {value:.4g}{unit}, where simulations have about "
             f"{self.expected[i]:.4g}{unit}"
         )
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurosbi.checks.spread import defined_values, feature_spread
-from neurosbi.contract import Feature, Observation, Simulator, Status
+from neurosbi.contract import Feature, Observation, Simulator, is_valid
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.seeds import derive_seed
 
@@ -79,7 +79,7 @@ class PredictiveCheck:
     @property
     def valid(self) -> np.ndarray:
         """bool [draw]: the simulation ended properly."""
-        return self.status < Status.BLOW_UP
+        return is_valid(self.status)
 
     @property
     def valid_fraction(self) -> float:
@@ -214,7 +214,7 @@ def compare_predictive(
         raise BadInputError(
             f"the observation has shape {x_observed.shape}, but there are {len(features)} features"
         )
-    valid, prior_valid = status < Status.BLOW_UP, prior_status < Status.BLOW_UP
+    valid, prior_valid = is_valid(status), is_valid(prior_status)
     values, prior = defined_values(x, valid), defined_values(prior_x, prior_valid)
     spread, robust = feature_spread(prior)
     return PredictiveCheck(

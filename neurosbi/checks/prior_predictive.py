@@ -25,7 +25,7 @@ import numpy as np
 from neurosbi.checks.neighbours import JOINT_QUANTILE, neighbour_distance
 from neurosbi.checks.predictive import column_quantiles
 from neurosbi.checks.spread import defined_values, feature_spread
-from neurosbi.contract import Feature, Status, in_words
+from neurosbi.contract import Feature, in_words, is_valid
 from neurosbi.errors import BadInputError, FitError
 
 TAIL = 0.005
@@ -130,7 +130,7 @@ def prior_predictive_check(
             f"the prior predictive check needs prior_x [sim, {width}] and x [{width}], got "
             f"{prior_x.shape} and {x_observed.shape}"
         )
-    valid = prior_status < Status.BLOW_UP
+    valid = is_valid(prior_status)
     if valid.sum() < _FEWEST:
         raise FitError(
             f"only {int(valid.sum())} of {len(valid)} prior simulations ended properly at the "

@@ -1,15 +1,16 @@
 """Predictive checks of several sweeps fitted together, and what they add to the verdict."""
 
-__all__ = ["judge_sweeps", "mean_distance"]
+__all__ = ["judge_sweeps", "mean_distance", "used_checks"]
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from neurosbi.checks.predictive import PredictiveCheck
+from neurosbi.checks.predictive import PredictiveCheck, compare_predictive
 from neurosbi.checks.remedies import ANOTHER_MODEL
 from neurosbi.checks.verdict import Reason
-from neurosbi.contract import in_words
+from neurosbi.contract import Feature, in_words
+from neurosbi.store.sweep_results import SweepResults
 
 _MOST_SWEEPS = 0.5  # share of the sweeps that may miss most features before a posterior is useless
 _MOST_FEATURES = 0.5
@@ -45,3 +46,23 @@ def mean_distance(checks: Sequence[PredictiveCheck]) -> float:
     """Mean predictive distance over sweeps; NaN where no sweep has one."""
     values = [c.mean_distance for c in checks if np.isfinite(c.mean_distance)]
     return float(np.mean(values)) if values else float("nan")
+
+
+def used_checks(
+    features: Sequence[Feature], sweeps: SweepResults
+) -> list[tuple[int, PredictiveCheck]]:
+    """Number and predictive check, of the features used, for every sweep."""
+    return [
+        (
+            number,
+            compare_predictive(
+                features,
+                sweeps.x[i],
+                x=sweeps.predictive_x[i],
+                status=sweeps.predictive_status[i],
+                prior_x=sweeps.prior_x[i],
+                prior_status=sweeps.prior_status[i],
+            ).only(sweeps.given[i]),
+        )
+        for i, number in enumerate(sweeps.number)
+    ]

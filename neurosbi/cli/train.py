@@ -33,7 +33,7 @@ def train(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")
     ] = "auto",
     epochs: Annotated[
         int | None,

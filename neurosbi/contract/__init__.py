@@ -24,6 +24,7 @@ from neurosbi.contract.simulator import (
     Simulator,
     Status,
     SweepObservation,
+    is_valid,
 )
 from neurosbi.contract.spike_trains import ONE_POPULATION, SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
@@ -74,6 +75,7 @@ __all__ = [
     "at_positions",
     "family_from_dict",
     "in_words",
+    "is_valid",
     "positions",
     "prior_bounds",
     "sample_box",

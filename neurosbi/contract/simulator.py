@@ -4,7 +4,14 @@ A simulator turns parameter sets into features without keeping traces, gives tra
 and computes the very same features from a recorded sweep.
 """
 
-__all__ = ["Observation", "SimulationBatch", "Simulator", "Status", "SweepObservation"]
+__all__ = [
+    "Observation",
+    "SimulationBatch",
+    "Simulator",
+    "Status",
+    "SweepObservation",
+    "is_valid",
+]
 
 import copy
 import difflib
@@ -45,6 +52,11 @@ class Status(IntEnum):
     FAILED = 3
 
 
+def is_valid(status: np.ndarray) -> np.ndarray:
+    """bool [...] of ``status[...]``: the simulation ended properly."""
+    return np.asarray(status) < Status.BLOW_UP
+
+
 @dataclass(frozen=True, eq=False)
 class SimulationBatch:
     """``x[sim, feature]`` float64 (NaN: undefined) and ``status[sim]`` int8 (see `Status`).
@@ -61,7 +73,7 @@ class SimulationBatch:
     @property
     def valid(self) -> np.ndarray:
         """bool [sim]: the simulation ended properly (its features may still be undefined)."""
-        return self.status < Status.BLOW_UP
+        return is_valid(self.status)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

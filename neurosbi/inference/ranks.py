@@ -95,15 +95,9 @@ def unconstrained(network: Network, theta: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def context_of(network: Network, condition: Tensor) -> np.ndarray:
-    """What the network makes of a condition before its density, float64 [row, width].
-
-    The learned embedding; the encoded condition itself for an estimator that has none.
-    """
+    """What the network makes of a condition before its density, float64 [row, width]."""
     condition = condition.to(network.device)
-    try:
-        embedding = network.estimator.embedding_net
-    except (AttributeError, NotImplementedError):
-        return condition.double().cpu().numpy()
+    embedding = network.estimator.embedding_net
     parts = [embedding(part.float()) for part in condition.split(4096)]
     return torch.cat(parts).double().cpu().numpy()
 

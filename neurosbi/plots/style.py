@@ -12,7 +12,6 @@ __all__ = [
     "PRIOR",
     "RECORDING",
     "SKY",
-    "axis_label",
     "new_figure",
     "styled",
     "symbol",
@@ -107,12 +106,6 @@ def unit_text(unit: str) -> str:
     parts = [_UNITS.get(part, part) for part in unit.split("/")]
     micro = {"uA", "uM", "um", "uS", "uF", "us"}
     return "/".join("µ" + part[1:] if part in micro else part for part in parts)
-
-
-def axis_label(name: str, unit: str) -> str:
-    """Name and unit for an axis."""
-    text = unit_text(unit)
-    return f"{symbol(name)} ({text})" if text else symbol(name)
 
 
 def _installed_fonts() -> list[str]:

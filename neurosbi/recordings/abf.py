@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurosbi.contract import Recording
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, first_line
 from neurosbi.recordings.assemble import RawSweep, assemble
 
 PyABF = Any  # pyabf.ABF sets its attributes while reading: they have no useful types
@@ -41,7 +41,7 @@ def read_abf(path: Path, *, junction_potential: float = 0.0) -> Recording:
         raise
     except Exception as error:  # pyABF raises anything, from struct.error to bare Exception
         raise BadInputError(
-            f"{path} is a damaged or unfinished ABF file ({_first_line(error)}); copy it again "
+            f"{path} is a damaged or unfinished ABF file ({first_line(error)}); copy it again "
             "from the rig"
         ) from error
     metadata = {
@@ -138,7 +138,3 @@ def _sweep(
         stimulus_name=str(abf.protocol or ""),
         missing=missing,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

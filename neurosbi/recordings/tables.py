@@ -55,8 +55,8 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     found = (_COMMENT.match(line) for line in comments)
     notes = {str(m[1]): str(m[2]) for m in found if m}
     table.columns = [str(c).strip() for c in table.columns]
-    table = table.fillna("").apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]  # spreadsheets end in empty rows
+    table = pd.DataFrame({name: table[name].fillna("").str.strip() for name in table.columns})
+    table = table.loc[(table != "").any(axis=1)]  # spreadsheets end in empty rows
     if {"feature", "value"} <= set(table.columns):
         return _features(path, table, notes)
     if "unit" in table.columns and {"time_ms", "time_s"} & set(table.columns):
@@ -68,7 +68,7 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
 
 
 def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> FeatureTable:
-    names = table["feature"]
+    names = pd.Series(table["feature"])
     twice = names[names.duplicated()]
     if len(twice):
         raise BadInputError(f"{path.name}: the feature {twice.iloc[0]} is given twice; keep one")
@@ -100,7 +100,7 @@ def _spikes(
     )
     for name, column in (("unit", owner), ("population", population)):
         if (column == "").any():
-            row = column.index[column == ""][0] + 1
+            row = int(np.asarray(column.index)[(column == "").to_numpy()][0]) + 1
             raise BadInputError(
                 f"{path.name}: row {row} names no {name}; name it, or delete the row"
             )
@@ -116,7 +116,7 @@ def _spikes(
         populations.append(of_unit.pop())
         rows = (owner == unit).to_numpy()
         if len(spike[rows]) > 1 and not spike[rows].all():
-            row = table.index[rows & ~spike][0] + 1
+            row = int(np.asarray(table.index)[rows & ~spike][0]) + 1
             raise BadInputError(
                 f"{path.name}: the {column} of row {row} is empty, but unit {unit} has other rows; "
                 "give the time, or delete the row"

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosbi.checks import Calibration
 from neurosbi.checks.spread import defined_values
-from neurosbi.contract import SweepObservation
+from neurosbi.contract import SweepObservation, is_valid
 from neurosbi.report.findings import Findings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
 
     stored, check = findings.stored, findings.predictive
     x = defined_values(check.x, check.valid)
-    prior_x = defined_values(stored.prior_x, stored.prior_status < 2)
+    prior_x = defined_values(stored.prior_x, is_valid(stored.prior_status))
     drawn = {
         "pairplot": pairplot(stored.theta, stored.parameters, true=stored.true_theta),
         "predictive": _predictive(findings, x, prior_x),

@@ -53,8 +53,7 @@ class Findings:
     @property
     def used(self) -> np.ndarray:
         """bool [feature]: the posterior is conditioned on it."""
-        left_out = self.stored.verdict.get("left_out", ())
-        return np.array([f.name not in left_out for f in self.predictive.features])
+        return self.stored.used
 
     @cached_property
     def predictive_used(self) -> PredictiveCheck:

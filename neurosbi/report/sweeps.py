@@ -1,37 +1,17 @@
 """A fit to several sweeps as a table and in words: each sweep, and what more of them bought."""
 
-__all__ = ["gain_sentence", "gain_table", "sweep_table", "used_checks"]
+__all__ = ["gain_sentence", "gain_table", "sweep_table"]
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from neurosbi.checks import PredictiveCheck, compare_predictive
+from neurosbi.checks import used_checks
 from neurosbi.contract import Feature
 from neurosbi.store.sweep_results import SweepGain, SweepResults
 
 _CLEARLY = 0.05  # a change of the predictive distance by less is not worth a word
-
-
-def used_checks(
-    features: Sequence[Feature], sweeps: SweepResults
-) -> list[tuple[int, PredictiveCheck]]:
-    """Number and predictive check, of the features used, for every sweep."""
-    return [
-        (
-            number,
-            compare_predictive(
-                features,
-                sweeps.x[i],
-                x=sweeps.predictive_x[i],
-                status=sweeps.predictive_status[i],
-                prior_x=sweeps.prior_x[i],
-                prior_status=sweeps.prior_status[i],
-            ).only(sweeps.given[i]),
-        )
-        for i, number in enumerate(sweeps.number)
-    ]
 
 
 def sweep_table(features: Sequence[Feature], sweeps: SweepResults) -> pd.DataFrame:

@@ -16,10 +16,10 @@ from neurosbi.checks import (
     judge,
     judge_sweeps,
     prior_predictive_check,
+    used_checks,
 )
 from neurosbi.checks.remedies import MORE_SIMULATIONS, REFINE
 from neurosbi.inference.methods import METHODS
-from neurosbi.report.sweeps import used_checks
 from neurosbi.store.sweep_results import SweepResults
 
 if TYPE_CHECKING:

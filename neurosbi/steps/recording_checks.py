@@ -91,8 +91,7 @@ def protocol_of(network: "Network", stored: StoredResult) -> RecordedProtocol:
         ]
         x, given = sweeps.x, sweeps.given
     else:
-        left_out = stored.verdict.get("left_out", ())
-        given = np.array([[f.name not in left_out for f in stored.features]])
+        given = stored.used[None]
         x, stimuli = stored.observation.x[None], network.family.vector(stored.observation.stimulus)
         stimuli = stimuli[None]
         batches = [SimulationBatch(stored.prior_x, stored.prior_status)]

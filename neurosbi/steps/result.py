@@ -92,8 +92,7 @@ class Result(Findings):
 
         Raises `BadInputError` for an opened result whose network is no longer where it was.
         """
-        observation, left_out = self.observation, self.stored.verdict.get("left_out", ())
-        given = np.array([f.name not in left_out for f in self.stored.features])
+        observation, given = self.observation, self.stored.used
         network = self.trained_network()
         sweeps = self.stored.sweeps
         if sweeps is not None:

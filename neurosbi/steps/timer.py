@@ -20,4 +20,5 @@ class Timer:
         try:
             yield
         finally:
-            self.seconds[part] = round(time.perf_counter() - began, 3)
+            before = self.seconds.get(part, 0.0)
+            self.seconds[part] = round(before + time.perf_counter() - began, 3)

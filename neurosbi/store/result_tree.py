@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurosbi.contract import Feature, Observation, Parameter, SweepObservation
+from neurosbi.contract import (
+    Feature,
+    Observation,
+    Parameter,
+    Status,
+    SweepObservation,
+    in_words,
+    is_valid,
+)
 from neurosbi.errors import BadInputError
 from neurosbi.store.cache import finite_data
 from neurosbi.store.input_results import input_groups
@@ -142,9 +150,9 @@ def _simulations(features: tuple[Feature, ...], x: np.ndarray, status: np.ndarra
             "status": (
                 ("chain", "draw"),
                 status[None],
-                {"meaning": "0 ok, 1 no spikes, 2 blow-up, 3 failed"},
+                {"meaning": ", ".join(f"{s.value} {in_words(s.name.lower())}" for s in Status)},
             ),
-            "valid": (("chain", "draw"), (status < 2)[None]),
+            "valid": (("chain", "draw"), is_valid(status)[None]),
         },
         coords=_chain_coordinates(len(x)) | _feature_coordinate(features),
     )

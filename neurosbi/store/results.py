@@ -32,7 +32,7 @@ import numpy as np
 import xarray as xr
 
 from neurosbi.contract import Feature, Observation, Parameter, Stimulus, SweepObservation
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, first_line
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.input_results import input_results
 from neurosbi.store.result_tree import LAYOUT
@@ -91,9 +91,8 @@ def read_results(path: Path) -> tuple[StoredResult, xr.DataTree]:
 
 
 def _damaged(path: Path, error: Exception) -> BadInputError:
-    detail = (str(error).splitlines() or [""])[0] or type(error).__name__
     return BadInputError(
-        f"the result {path} is damaged or incomplete ({detail}); run the fit again with "
+        f"the result {path} is damaged or incomplete ({first_line(error)}); run the fit again with "
         "--existing overwrite"
     )
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from neurosbi.contract import Feature, Parameter, Simulator, Status, StimulusFamily, TraceBins
+from neurosbi.contract import (
+    Feature,
+    Parameter,
+    Simulator,
+    StimulusFamily,
+    TraceBins,
+    is_valid,
+)
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.store.atomic import disk_full, write_json
 from neurosbi.store.shards import ShardMarker, checksum, marker_path, read_marker, write_marker
@@ -262,7 +269,7 @@ class SimulationStore:
             "theta": np.asarray(theta, dtype=np.float64),
             "x": x,
             "status": status.astype(np.int8),
-            "valid": status < Status.BLOW_UP,
+            "valid": is_valid(status),
             "stimulus": np.asarray(stimulus, dtype=np.float64),
             "trace": np.asarray(trace, dtype=np.float32),
         }

@@ -62,3 +62,9 @@ class StoredResult:
     rounds: Mapping[str, np.ndarray] | None = None
     importance: Mapping[str, Any] | None = None
     inputs: InputResults | None = None
+
+    @property
+    def used(self) -> np.ndarray:
+        """bool [feature]: the posterior is conditioned on it."""
+        left_out = self.verdict.get("left_out", ())
+        return np.array([f.name not in left_out for f in self.features])

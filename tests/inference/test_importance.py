@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from neurosbi.checks import judge_importance
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference.importance import importance_sample
-from neurosbi.inference.pareto import generalised_pareto, pareto_smoothed
+from neurosbi.inference.pareto import pareto_smoothed
 
 DIM, N_DATA, NOISE = 3, 40, 0.7
 DESIGN = np.random.default_rng(0).standard_normal((N_DATA, DIM))
@@ -126,23 +126,20 @@ def test_bad_input_is_one_sentence():
 
 
 @pytest.mark.parametrize("k", [0.2, 0.7, 1.3])
-def test_pareto_smoothing_is_that_of_arviz(k):
-    psislw = pytest.importorskip("arviz").psislw
-    log_weights = np.log(np.random.default_rng(2).pareto(1 / k, 2000) + 1) - 800
+def test_the_shape_of_a_pareto_tail_is_found(k):
+    log_weights = np.log(np.random.default_rng(2).pareto(1 / k, 100_000) + 1) - 800
     log_weights[:30] = -np.inf
     smoothed, shape = pareto_smoothed(log_weights)
-    theirs, their_shape = psislw(log_weights.copy())
-    assert shape == pytest.approx(float(their_shape), abs=1e-9)
-    kept = np.isfinite(log_weights)
-    ours = smoothed - np.logaddexp.reduce(smoothed)
-    np.testing.assert_allclose(ours[kept], theirs[kept], atol=1e-9)
+    assert shape == pytest.approx(k, abs=0.1)
+    assert np.all(smoothed[:30] == -np.inf)
+    # only the largest weights move, and none beyond the largest seen
+    moved = np.abs(np.diff(smoothed[30:] - log_weights[30:], prepend=np.nan)) > 1e-9
+    assert moved.mean() < 0.05
+    assert smoothed.max() - np.median(smoothed[30:]) <= np.ptp(log_weights[30:])
 
 
-def test_the_shape_of_a_pareto_tail_is_found():
-    from scipy.stats import genpareto
-
-    for k in (-0.3, 0.3, 0.9):
-        excess = np.sort(genpareto(k, scale=2.0).rvs(20_000, random_state=5))
-        shape, scale = generalised_pareto(excess)
-        assert shape == pytest.approx(k, abs=0.03)
-        assert scale == pytest.approx(2.0, rel=0.05)
+def test_equal_weights_have_no_tail_and_few_of_many_no_shape():
+    log_weights = np.zeros(1000)
+    assert pareto_smoothed(log_weights)[1] == -np.inf
+    log_weights[3:] = -np.inf
+    assert pareto_smoothed(log_weights)[1] == np.inf

@@ -17,7 +17,7 @@ from neurosbi.plots import (
     plot_training,
 )
 from neurosbi.plots.most_told import most_told
-from neurosbi.plots.style import axis_label, symbol, unit_text
+from neurosbi.plots.style import symbol, unit_text
 
 PARAMETERS = (
     Parameter("g_Na", "mS/cm2", 0.5, 80.0),
@@ -197,7 +197,6 @@ def test_names_and_units_for_print():
     assert unit_text("uA/cm2") == "µA/cm²"
     assert unit_text("1") == ""
     assert unit_text("1/nA") == "1/nA"
-    assert axis_label("spike_count", "1") == "spike count"
     assert symbol("sigma") == "$\\sigma$"
     assert symbol("PD.g_CaT") == "PD $g_{CaT}$"
     assert symbol("soma.length") == "soma.length"

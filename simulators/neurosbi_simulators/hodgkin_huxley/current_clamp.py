@@ -74,7 +74,8 @@ class CurrentClampSimulator(Simulator):
             value = self.settings[setting.name]
             if not isinstance(setting.default, float):
                 continue
-            if not isinstance(value, (int, float)) or not np.isfinite(value):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not np.isfinite(value):
                 raise BadInputError(
                     f"{self.name}: {setting.name} is {value!r}, but it must be a number in "
                     f"{setting.unit}, for example {setting.default:g}"

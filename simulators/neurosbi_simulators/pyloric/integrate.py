@@ -78,8 +78,6 @@ CA_PER_CURRENT = 14961.0 * CAPACITANCE  # uM per (mV/ms)
 LN_CA_OUT = np.log(CA_OUT)
 NO_CONDUCTANCE = 1e-6  # of C per step; below it the current alone moves V
 LAST_INTERVAL = (TABLE_HIGH - TABLE_LOW) * TABLE_PER_MV - 1.0
-ROW = np.uint64(2 * SLOTS)
-SLOT_COUNT = np.uint64(SLOTS)
 
 
 @kernel

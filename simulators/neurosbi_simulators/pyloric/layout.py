@@ -15,7 +15,6 @@ N_CELLS = 3
 (M_NA, M_CAT, M_CAS, M_A, M_KCA, M_KD, M_H) = range(7)
 (H_NA, H_CAT, H_CAS, H_A) = range(7, 11)
 (S_GLUT, S_CHOL) = range(11, 13)
-N_GATES = 13
 SLOTS = 16
 
 # -- state rows of a cell
@@ -31,7 +30,7 @@ FIRST_PARAMETER = KCA_FACTOR + 1
     P_KD,
     P_H,
     P_LEAK,
-    P_GLUT_1,  # from the first presynaptic cell (see integrate.advance_membranes)
+    P_GLUT_1,  # from the first presynaptic cell (see integrate.advance_membrane)
     P_GLUT_2,  # from the second
     P_CHOL,
     P_NERNST,  # RT/2F in mV

@@ -7,7 +7,7 @@ double precision. ``buffer`` [cell, (lead + TILE) * LANES] holds the voltages of
 last ones of the tile before, as many as the filter looks back.
 """
 
-__all__ = ["N_MOMENT_ROWS", "accumulate_tile", "begin_block", "end_block", "lead_of", "ring_of"]
+__all__ = ["N_MOMENT_ROWS", "accumulate_tile", "begin_block", "end_block", "ring_of"]
 
 import numpy as np
 
@@ -33,11 +33,6 @@ from neurosbi_simulators.pyloric.rhythm import find_rhythm
 N_MOMENT_ROWS = 5
 CARRIED = 2  # smoothed samples of the tile before, to recognise maxima
 BLOW_UP = 300.0  # mV; no ion has a reversal potential near it
-
-
-def lead_of(hat) -> int:
-    """Samples that the filter looks back."""
-    return len(hat) - 1
 
 
 def ring_of(hat, dt: float) -> int:
