@@ -68,10 +68,10 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
 
 
 def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> FeatureTable:
-    names = pd.Series(table["feature"])
-    twice = names[names.duplicated()]
-    if len(twice):
-        raise BadInputError(f"{path.name}: the feature {twice.iloc[0]} is given twice; keep one")
+    names = list(table["feature"])
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise BadInputError(f"{path.name}: the feature {name} is given twice; keep one")
     values = _numbers(path, table, "value", blanks=True)
     units = table["unit"] if "unit" in table else [""] * len(table)
     return FeatureTable(
