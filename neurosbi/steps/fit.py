@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosbi.contract import Recorded, Simulator
+from neurosbi.contract import Recorded, Simulator, SweepSets
 from neurosbi.errors import BadInputError
+from neurosbi.progress import say
 from neurosbi.steps.announce import announce
 from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SET_FACTOR = 3  # more sweeps where sets of them are fitted: a set is one draw of the parameters
 SAMPLES = 2_000
+_FEW_SETS = 1_000  # a tenth is held out of the training, and fewer than 100 tell nothing
 _ROUND_SHARE = 0.2  # of the default simulations: a network of one observation has less to learn
 
 
@@ -176,6 +178,8 @@ def fit(
     if net is None:
         net = cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
     announce(plan, show=progress)
+    if net is None:
+        _warn_of_few_sets(plan, simulations, show=progress)
     prior = prior_check(
         plan,
         simulations=simulations if given_network is None else None,
@@ -272,6 +276,20 @@ def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[
     if isinstance(network, (str, Path)):
         config["network_path"] = str(Path(network).absolute())
     return config
+
+
+def _warn_of_few_sets(plan: Plan, simulations: int, *, show: bool) -> None:
+    """Say so where a network of sets of sweeps would have little to learn from."""
+    if not isinstance(plan.family, SweepSets):
+        return
+    sets = int(plan.family.set_of(np.array([simulations - 1]))[0]) + 1
+    if sets < _FEW_SETS:
+        default = SET_FACTOR * plan.simulator.fit_simulations
+        say(
+            f"  {simulations:,} simulated sweeps are only {sets:,} sets of sweeps to learn from; by "
+            f"default they are {default:,}",
+            show=show,
+        )
 
 
 def _posterior(plan: Plan, net: "Network", given: np.ndarray) -> "Posterior":

@@ -10,7 +10,7 @@ import neurosbi as nb
 from neurosbi.contract import Stimulus, SweepSets
 from neurosbi.errors import BadInputError
 from neurosbi.report.sweeps import gain_sentence, sweep_table
-from neurosbi.steps.fit import plan_fit
+from neurosbi.steps.fit import _warn_of_few_sets, plan_fit
 from neurosbi.steps.sweeps import _order_of_adding
 from neurosbi.store.sweep_results import SweepGain
 
@@ -60,6 +60,15 @@ def test_sweeps_can_be_named_and_one_of_many_uses_the_same_network(recording):
     one = plan_fit(recording, sweeps="10")
     assert one.config["sweeps"] == [10]
     assert one.family == some.family == plan_fit(recording).family
+
+
+def test_few_sets_of_sweeps_are_told_of(recording, capsys):
+    plan = plan_fit(recording, sweeps="10")
+    _warn_of_few_sets(plan, 3000, show=True)
+    assert "3,000 simulated sweeps are only 4" in capsys.readouterr().err  # 413 sets
+    _warn_of_few_sets(plan, 300_000, show=True)
+    _warn_of_few_sets(plan_fit(nb.read_recording(ALLEN)), 10, show=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_recording_with_one_step_is_fitted_as_before():
