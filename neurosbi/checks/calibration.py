@@ -9,12 +9,12 @@ distribution function F, and its error D = max_a |F(a) - a|, the Kolmogorov-Smir
 
 What it adds to the verdict, for every parameter:
 
-- coverage of its 90 % interval too small by more than ``WORD_INTERVAL``: **caution**, by more than
-  ``NO_INTERVAL``: **do not use**; too large by more than ``WORD_WIDE`` (an interval a third too
+- coverage of its 90 % interval too small by more than ``CAUTION_INTERVAL``: **caution**, by more than
+  ``REJECT_INTERVAL``: **do not use**; too large by more than ``CAUTION_WIDE`` (an interval a third too
   wide): **caution**. Less than that is told but leaves the posterior in trust: one that is a
   little too wide misleads nobody;
-- D above ``WORD_CURVE`` (a posterior shifted by 1/8 of its standard deviation): **caution**; above
-  ``NO_CURVE`` (half a standard deviation): **do not use**;
+- D above ``CAUTION_CURVE`` (a posterior shifted by 1/8 of its standard deviation): **caution**; above
+  ``REJECT_CURVE`` (half a standard deviation): **do not use**;
 
 and the second rule for the joint posterior: its highest-density regions and, where those find
 nothing, TARP's balls around random points. Regions that hold the truth too often, while every
@@ -43,8 +43,8 @@ from neurosbi.checks.verdict import Level, Reason
 
 SOURCE = "calibration"
 LEVEL = 0.9
-WORD_INTERVAL, NO_INTERVAL, WORD_WIDE = 0.03, 0.10, 0.07
-WORD_CURVE, NO_CURVE = 0.05, 0.20
+CAUTION_INTERVAL, REJECT_INTERVAL, CAUTION_WIDE = 0.03, 0.10, 0.07
+CAUTION_CURVE, REJECT_CURVE = 0.05, 0.20
 ALPHA = 0.01
 FEWEST = 100
 _ARRAYS = ("theta", "density", "ball")
@@ -141,12 +141,12 @@ class Calibration:
         held = np.round(coverage * self.n).astype(int)
         p = np.array([binomtest(int(k), self.n, LEVEL).pvalue for k in held])
         error = np.where(p < significant, coverage - LEVEL, 0.0)
-        off = np.abs(error) > WORD_INTERVAL
+        off = np.abs(error) > CAUTION_INTERVAL
         widths: tuple[tuple[np.ndarray, Level, str], ...] = (
-            (error < -NO_INTERVAL, "do not use", "far too narrow"),
-            (off & (error < 0) & (error >= -NO_INTERVAL), "caution", "too narrow"),
-            (error > WORD_WIDE, "caution", "too wide"),
-            (off & (error > 0) & (error <= WORD_WIDE), "trust", "a little too wide"),
+            (error < -REJECT_INTERVAL, "do not use", "far too narrow"),
+            (off & (error < 0) & (error >= -REJECT_INTERVAL), "caution", "too narrow"),
+            (error > CAUTION_WIDE, "caution", "too wide"),
+            (off & (error > 0) & (error <= CAUTION_WIDE), "trust", "a little too wide"),
         )
         for chosen, level, how in widths:
             if chosen.any():
@@ -157,10 +157,10 @@ class Calibration:
                 )
         curves = np.array([self.curve_error(r) for r in self.theta.T])
         bent = np.where(curves[:, 1] < significant, curves[:, 0], 0.0)
-        far = np.abs(bent) > NO_CURVE
+        far = np.abs(bent) > REJECT_CURVE
         shifts: tuple[tuple[np.ndarray, Level], ...] = (
             (far, "do not use"),
-            ((np.abs(bent) > WORD_CURVE) & ~far & ~off, "caution"),
+            ((np.abs(bent) > CAUTION_CURVE) & ~far & ~off, "caution"),
         )
         for chosen, level in shifts:
             if chosen.any():
@@ -177,8 +177,8 @@ class Calibration:
 
     def _joint_findings(self, cases: str, significant: float, told: bool) -> Iterator[Reason]:
         error, p = self.curve_error(self.density)
-        if p < significant and abs(error) > WORD_CURVE:
-            far = error < -NO_CURVE
+        if p < significant and abs(error) > CAUTION_CURVE:
+            far = error < -REJECT_CURVE
             how = ("far too rarely" if far else "too rarely") if error < 0 else "too often"
             level: Level = "caution" if error < 0 else "trust"
             yield _reason(
@@ -188,9 +188,9 @@ class Calibration:
             )
         elif not told:
             error, p = self.curve_error(self.ball)
-            if p < significant and abs(error) > WORD_CURVE:
+            if p < significant and abs(error) > CAUTION_CURVE:
                 yield _reason(
-                    "do not use" if abs(error) > NO_CURVE else "caution",
+                    "do not use" if abs(error) > REJECT_CURVE else "caution",
                     "the joint posterior is displaced: regions around random points hold the "
                     f"truth up to {100 * abs(error):.0f} % too {'often' if error > 0 else 'rarely'}"
                     f" in {cases} (TARP)",

@@ -19,9 +19,9 @@ flows does not have), by its values, squares and products; and x by the leading 
 components c of the network's embedding, weighted by exp(-|c - c_o|^2 / 2 h^2) with h the median
 distance. It finds shifts, wrong widths and wrong correlations, not wrong shapes beyond that.
 
-What it adds to the verdict, if p < ``ALPHA``: a posterior shifted by more than ``WORD_SHIFT`` of
-its standard deviations, or with a standard deviation wrong by more than the factor ``WORD_WIDTH``,
-is **caution**; beyond ``NO_SHIFT``, or too narrow by ``NO_WIDTH``, **do not use**.
+What it adds to the verdict, if p < ``ALPHA``: a posterior shifted by more than ``CAUTION_SHIFT`` of
+its standard deviations, or with a standard deviation wrong by more than the factor ``CAUTION_WIDTH``,
+is **caution**; beyond ``REJECT_SHIFT``, or too narrow by ``REJECT_WIDTH``, **do not use**.
 
 References: Linhart, Gramfort, Rodrigues (2023), arXiv:2306.03580. sbi's ``LC2ST`` takes about 85 s
 for 2,000 pairs of 8 parameters (101 classifiers).
@@ -40,8 +40,8 @@ from neurosbi.checks.verdict import Reason
 
 SOURCE = "local calibration"
 ALPHA = 0.01
-WORD_SHIFT, NO_SHIFT = 0.3, 0.75
-WORD_WIDTH, NO_WIDTH = 1.25, 1.6
+CAUTION_SHIFT, REJECT_SHIFT = 0.3, 0.75
+CAUTION_WIDTH, REJECT_WIDTH = 1.25, 1.6
 FEWEST = 200  # pairs
 _COMPONENTS = 4
 _NULL = 499
@@ -79,9 +79,9 @@ class LocalCalibration:
                 ),
             )
         found = []
-        shifted = np.abs(self.shift) > WORD_SHIFT
-        wrong = np.maximum(self.width, 1 / self.width) > WORD_WIDTH
-        far = (np.abs(self.shift) > NO_SHIFT) | (self.width > NO_WIDTH)
+        shifted = np.abs(self.shift) > CAUTION_SHIFT
+        wrong = np.maximum(self.width, 1 / self.width) > CAUTION_WIDTH
+        far = (np.abs(self.shift) > REJECT_SHIFT) | (self.width > REJECT_WIDTH)
         for i in np.flatnonzero(shifted | wrong):
             parts = []
             if shifted[i]:

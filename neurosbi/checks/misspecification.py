@@ -17,8 +17,8 @@ predictions, is ranked among those of the other half, and the same with the halv
 (cross-conformal p-value: right whatever the quality of the prediction).
 
 What it adds to the verdict: a feature with p below ``ALPHA`` / number of features, whose residual
-is at least ``WORD_RESIDUAL`` of the feature's spread, is **caution**; a context with p below
-``ALPHA`` is **caution**, and if farther than ``NO_CONTEXT`` times what 99 % of the simulations
+is at least ``CAUTION_RESIDUAL`` of the feature's spread, is **caution**; a context with p below
+``ALPHA`` is **caution**, and if farther than ``REJECT_CONTEXT`` times what 99 % of the simulations
 are, **do not use**.
 
 References: Schmitt, Buerkner, Koethe, Radev (2021), arXiv:2112.08866, who compare embeddings by the
@@ -42,8 +42,8 @@ from neurosbi.contract import Feature, in_words
 
 SOURCE = "misspecification"
 ALPHA = 0.01
-WORD_RESIDUAL = 0.25  # of the feature's spread: the least that moves a posterior visibly
-NO_CONTEXT = 2.0
+CAUTION_RESIDUAL = 0.25  # of the feature's spread: the least that moves a posterior visibly
+REJECT_CONTEXT = 2.0
 FEWEST = 200  # simulations with the same features defined
 _ALIKE = 100
 _SOFT = 5.0
@@ -75,14 +75,16 @@ class Misspecification:
         """bool [feature]: the value does not go with those of the other features."""
         tested = max(1, int(np.isfinite(self.p).sum()))
         with np.errstate(invalid="ignore"):
-            return (self.p < ALPHA / tested) & (np.abs(self.residual) > WORD_RESIDUAL * self.spread)
+            return (self.p < ALPHA / tested) & (
+                np.abs(self.residual) > CAUTION_RESIDUAL * self.spread
+            )
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """What it adds to the verdict: the rules at the top of this module, in sentences."""
         found = []
         if self.context_p < ALPHA:
-            far = self.context_ratio > NO_CONTEXT
+            far = self.context_ratio > REJECT_CONTEXT
             found.append(
                 Reason(
                     "do not use" if far else "caution",
