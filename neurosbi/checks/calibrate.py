@@ -77,7 +77,7 @@ def calibrate(
     if not any(len(p) for p in parts):
         raise FitError(
             f"none of {done} simulations of the prior ended properly, so the calibration of the "
-            "network cannot be tested"
+            "network cannot be tested; look at what the simulator reports of a few"
         )
     return _calibration(
         network,

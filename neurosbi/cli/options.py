@@ -53,7 +53,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
                 f"a setting is written name=value, for example dt=0.02, not {pair!r}"
             )
         if name in settings:
-            raise BadInputError(f"setting {name} is given twice")
+            raise BadInputError(f"setting {name} is given twice; leave one out")
         if name == "features":
             raise BadInputError("the feature set is chosen with --features, not with --set")
         settings[name] = _value(text)

@@ -28,7 +28,9 @@ class FeatureTable:
 
     def __post_init__(self) -> None:
         if not any(np.isfinite(v) for v in self.values.values()):
-            raise BadInputError(f"{self.path.name}: the table has no feature with a value")
+            raise BadInputError(
+                f"{self.path.name}: the table has no feature with a value; fill in one"
+            )
 
     @property
     def name(self) -> str:

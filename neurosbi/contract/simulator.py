@@ -328,7 +328,10 @@ class Simulator(ABC):
         missing = [name for name in known if not np.isfinite(table.values.get(name, np.nan))]
         x = np.array([table.values.get(name, np.nan) for name in known], dtype=np.float64)
         if not np.isfinite(x).any():
-            raise BadInputError(f"{table.path.name}: no feature of {self.name} has a finite value")
+            raise BadInputError(
+                f"{table.path.name}: no feature of {self.name} has a finite value; "
+                f"`neurosbi simulators {self.name}` lists their names"
+            )
         notes = (f"not measured: {', '.join(missing)}",) if missing else ()
         return Observation(stimulus=self.stimulus, x=x, notes=notes)
 

@@ -52,16 +52,17 @@ class SpikeTrains:
         for unit, t in zip(self.units, times, strict=True):
             if t.ndim != 1 or not np.isfinite(t).all():
                 raise BadInputError(
-                    f"{self.path.name}: unit {unit} has spike times that are not finite"
+                    f"{self.path.name}: unit {unit} has spike times that are not finite; leave "
+                    "them out"
                 )
             if np.any(np.diff(t) < 0):
                 raise BadInputError(
-                    f"{self.path.name}: the spike times of unit {unit} are not sorted"
+                    f"{self.path.name}: the spike times of unit {unit} are not sorted; sort them"
                 )
             if len(t) and not (self.start <= t[0] and t[-1] < self.stop):
                 raise BadInputError(
                     f"{self.path.name}: unit {unit} has spikes outside the recording "
-                    f"({self.start:g} to {self.stop:g} ms)"
+                    f"({self.start:g} to {self.stop:g} ms); correct its start and stop"
                 )
         object.__setattr__(self, "times", times)
 

@@ -63,7 +63,7 @@ class ArraySimulations:
     def read_traces(self, start: int, stop: int) -> np.ndarray:
         """Binned voltage of rows ``start .. stop``."""
         if self.trace is None:
-            raise BadInputError("these simulations hold features only, no traces")
+            raise BadInputError("these simulations hold features only; simulate with traces=True")
         return self.trace[start:stop]
 
     def read(self, start: int, stop: int) -> SimulationRows:

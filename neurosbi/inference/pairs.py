@@ -100,7 +100,9 @@ def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> 
     made = card["simulations"]
     mine = (made["config_hash"], made["seed"], made["used"] + made["dropped"])
     if mine != (simulations.config_hash, simulations.seed, simulations.n):
-        raise BadInputError("these simulations are not the ones this network was trained on")
+        raise BadInputError(
+            "these simulations are not the ones this network was trained on; give those of its card"
+        )
     seed = derive_seed(int(card["seed"]), "training")
     source = training_rows(
         simulations,

@@ -142,7 +142,8 @@ def _values(series: Any, use_conversion: bool) -> np.ndarray:
     unit = _text(data.attrs.get("unit", ""))[:1]
     if unit not in _UNIT_SCALE:
         raise BadInputError(
-            f"{series.file.filename}: {series.name} has the unit {unit!r}, not V or A"
+            f"{series.file.filename}: {series.name} has the unit {unit!r}, not V or A; "
+            "correct the attribute unit of its data"
         )
     conversion = float(np.ravel(data.attrs.get("conversion", 1.0))[0]) if use_conversion else 1.0
     return np.asarray(data[()], dtype=np.float64).ravel() * (conversion * _UNIT_SCALE[unit])

@@ -36,9 +36,13 @@ def parse_sweeps(text: str) -> tuple[int, ...]:
             )
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
-            raise BadInputError(f"the range of sweeps {part.strip()} runs backwards")
+            raise BadInputError(
+                f"the range of sweeps {part.strip()} runs backwards; write {last}-{first}"
+            )
         if last - first > _MOST_SWEEPS:
-            raise BadInputError(f"the range of sweeps {part.strip()} is longer than any recording")
+            raise BadInputError(
+                f"the range of sweeps {part.strip()} is longer than any recording; write one of at most {_MOST_SWEEPS}"
+            )
         numbers.update(range(first, last + 1))
     return tuple(sorted(numbers))
 

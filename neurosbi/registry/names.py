@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from neurosbi.contract import Simulator
-from neurosbi.errors import BadInputError, MissingResourceError
+from neurosbi.errors import BadInputError, MissingResourceError, first_line
 
 GROUP = "neurosbi.simulators"
 
@@ -36,6 +36,7 @@ def simulator(name: str, *, features: str | None = None, **settings: Any) -> Sim
         build = points[name].load()
     except Exception as error:  # a foreign package may fail to import in any way
         raise MissingResourceError(
-            f"simulator {name} comes from {points[name].value}, which cannot be imported: {' '.join(str(error).split())}"
+            f"simulator {name} comes from {points[name].value}, which cannot be imported "
+            f"({first_line(error)}); install its package again"
         ) from error
     return build(features=features, **settings)

@@ -337,7 +337,9 @@ def _recording_hash(recording: Recording, sweeps: Sequence[Sweep]) -> str:
         with recording.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BadInputError(f"{recording.path} cannot be read ({error.strerror})") from error
+        raise BadInputError(
+            f"{recording.path} cannot be read ({error.strerror}); check the path"
+        ) from error
 
 
 def _sweep_hash(sweeps: Sequence[Sweep]) -> str:

@@ -44,7 +44,9 @@ def restrict(
     Raises `FitError` where too few simulations of the pilot have all features.
     """
     if simulator.prior_region is not None:
-        raise BadInputError(f"the prior of simulator {simulator.name} is restricted already")
+        raise BadInputError(
+            f"the prior of simulator {simulator.name} is restricted already; restrict the whole one"
+        )
     if pilot < 1:
         raise BadInputError(f"a pilot has at least 1 simulation, got {pilot}")
     family = FixedStimulus(stimulus) if isinstance(stimulus, Stimulus) else stimulus

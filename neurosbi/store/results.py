@@ -73,7 +73,9 @@ def read_results(path: Path) -> tuple[StoredResult, xr.DataTree]:
     except Exception as error:  # zarr raises many kinds of error on a broken store
         raise _damaged(path, error) from error
     if tree.attrs.get("inference_library") != "neurosbi":
-        raise BadInputError(f"{path} is a Zarr store, but not a result of neurosbi")
+        raise BadInputError(
+            f"{path} is a Zarr store, but not a result; give one that neurosbi fit wrote"
+        )
     if layout > LAYOUT:
         raise BadInputError(
             f"{path} was written by neurosbi {tree.attrs.get('inference_library_version')}, which "

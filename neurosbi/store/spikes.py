@@ -135,14 +135,19 @@ def open_spikes(path: str | Path) -> StoredSpikes:
     """
     path = Path(path)
     if not path.exists():
-        raise BadInputError(f"{path} does not exist")
+        raise BadInputError(
+            f"{path} does not exist; give a folder that neurosbi simulate --spikes wrote"
+        )
     try:
         attributes = json.loads((path / "zarr.json").read_text())["attributes"]
         known = attributes["layout"] == LAYOUT
     except (OSError, ValueError, KeyError, TypeError):
         attributes, known = {}, False
     if not known:
-        raise BadInputError(f"{path} is not a store of spikes; it is left as it is")
+        raise BadInputError(
+            f"{path} is not a store of spikes; give a folder that neurosbi simulate --spikes wrote, or "
+            "another one to write to"
+        )
     group: Any = zarr.open_group(path, mode="r")
     return StoredSpikes(
         path=path,
