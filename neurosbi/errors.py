@@ -9,7 +9,7 @@ __all__ = [
     "InterruptedRunError",
     "MissingResourceError",
     "NeuroSBIError",
-    "first_line",
+    "one_line",
 ]
 
 
@@ -43,7 +43,6 @@ class InterruptedRunError(NeuroSBIError):
     exit_code = 130
 
 
-def first_line(error: Exception, *, most: int = 160) -> str:
+def one_line(error: Exception, *, most: int = 160) -> str:
     """What an error of another library says, in one line; its kind where it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:most]
+    return (" ".join(str(error).split()) or type(error).__name__)[:most]

@@ -30,7 +30,7 @@ __all__ = ["LEVELS", "Level", "Reason", "Verdict", "judge", "verdict_of"]
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,6 +94,14 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict in one sentence, with its reasons."""
         return f"{_OPENINGS[self.level]}: {'; '.join(self.reasons)}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "level": self.level,
+            "reasons": list(self.reasons),
+            "remedies": list(self.remedies),
+        }
 
     @property
     def opening(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurosbi.contract import Recording
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 from neurosbi.recordings.assemble import RawSweep, assemble
 
 PyABF = Any  # pyabf.ABF sets its attributes while reading: they have no useful types
@@ -41,7 +41,7 @@ def read_abf(path: Path, *, junction_potential: float = 0.0) -> Recording:
         raise
     except Exception as error:  # pyABF raises anything, from struct.error to bare Exception
         raise BadInputError(
-            f"{path} is a damaged or unfinished ABF file ({first_line(error)}); copy it again "
+            f"{path} is a damaged or unfinished ABF file ({one_line(error)}); copy it again "
             "from the rig"
         ) from error
     metadata = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.contract import Recording
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 from neurosbi.recordings.allen_tables import database_values, short_name
 from neurosbi.recordings.assemble import RawSweep, assemble
 
@@ -47,7 +47,7 @@ def read_allen(path: Path, *, junction_potential: float = 0.0) -> Recording:
         if isinstance(error, BadInputError):
             raise
         raise BadInputError(
-            f"{path} is a damaged NWB 1 file ({first_line(error)}); download or copy it again"
+            f"{path} is a damaged NWB 1 file ({one_line(error)}); download or copy it again"
         ) from error
     return assemble(
         path, raw, format="NWB 1", junction_potential=junction_potential, metadata=metadata

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurosbi.contract import Recording
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 from neurosbi.recordings.assemble import RawSweep, assemble
 
 NWBFile = Any  # PyNWB makes attributes and methods at run time: its classes are opaque to a checker
@@ -91,7 +91,7 @@ def read_nwb(path: Path, *, junction_potential: float = 0.0) -> Recording:
             raise
         except Exception as error:  # PyNWB and HDMF raise many kinds for a malformed file
             raise BadInputError(
-                f"{path} cannot be read as NWB 2 ({first_line(error)}); check it with: "
+                f"{path} cannot be read as NWB 2 ({one_line(error)}); check it with: "
                 "python -m pynwb.validate FILE"
             ) from error
     return assemble(

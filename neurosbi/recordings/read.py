@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from neurosbi.contract import Recorded, Recording
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KNOWN_ELSEWHERE = {  # what people try, and what to do instead
@@ -147,7 +147,7 @@ def _is_nwb_1(path: Path) -> bool:
             found = ", ".join(sorted(h5)[:5])
     except OSError as error:
         raise BadInputError(
-            f"{path} is a damaged or incomplete HDF5 file ({first_line(error)}); "
+            f"{path} is a damaged or incomplete HDF5 file ({one_line(error)}); "
             "copy or download it again"
         ) from error
     raise BadInputError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurosbi.contract import ONE_POPULATION, SpikeTrains
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 
 _POPULATION_COLUMNS = ("population", "cell_type", "celltype", "putative_cell_type")
 
@@ -49,7 +49,7 @@ def read_units(path: Path) -> SpikeTrains:
             window = _window(units)
     except Exception as error:  # PyNWB fails in many ways on files of others
         raise BadInputError(
-            f"{path} cannot be read by PyNWB ({first_line(error)}); check it with: python -m "
+            f"{path} cannot be read by PyNWB ({one_line(error)}); check it with: python -m "
             "pynwb.validate FILE"
         ) from error
     last = max((t[-1] for t in times if len(t)), default=None)

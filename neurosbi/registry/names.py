@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from neurosbi.contract import Simulator
-from neurosbi.errors import BadInputError, MissingResourceError, first_line
+from neurosbi.errors import BadInputError, MissingResourceError, one_line
 
 GROUP = "neurosbi.simulators"
 
@@ -37,6 +37,6 @@ def simulator(name: str, *, features: str | None = None, **settings: Any) -> Sim
     except Exception as error:  # a foreign package may fail to import in any way
         raise MissingResourceError(
             f"simulator {name} comes from {points[name].value}, which cannot be imported "
-            f"({first_line(error)}); install its package again"
+            f"({one_line(error)}); install its package again"
         ) from error
     return build(features=features, **settings)

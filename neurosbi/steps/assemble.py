@@ -119,7 +119,7 @@ def assemble_result(
         config=dict(config),
         versions=_versions(),
         verdict={
-            **asdict(verdict),
+            **verdict.to_dict(),
             "left_out": [f.name for f, k in zip(features, kept, strict=True) if not k],
             "further": [asdict(reason) for reason in further],
         },

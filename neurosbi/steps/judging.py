@@ -81,7 +81,7 @@ def judge_again(result: "Result", renewed: Iterable[Reason], *, sources: Iterabl
     )
     values = {
         **stored.verdict,
-        **asdict(verdict),
+        **verdict.to_dict(),
         "further": [asdict(reason) for reason in further],
     }
     return replace(result, stored=replace(stored, verdict=values), verdict=verdict)

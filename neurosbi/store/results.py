@@ -32,7 +32,7 @@ import numpy as np
 import xarray as xr
 
 from neurosbi.contract import Feature, Observation, Parameter, Stimulus, SweepObservation
-from neurosbi.errors import BadInputError, first_line
+from neurosbi.errors import BadInputError, one_line
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.input_results import input_results
 from neurosbi.store.result_tree import LAYOUT
@@ -94,7 +94,7 @@ def read_results(path: Path) -> tuple[StoredResult, xr.DataTree]:
 
 def _damaged(path: Path, error: Exception) -> BadInputError:
     return BadInputError(
-        f"the result {path} is damaged or incomplete ({first_line(error)}); run the fit again with "
+        f"the result {path} is damaged or incomplete ({one_line(error)}); run the fit again with "
         "--existing overwrite"
     )
 
