@@ -36,6 +36,7 @@ from neurosbi.contract.tables import (
     positions,
     prior_bounds,
     sample_box,
+    shrinkage,
     stretch,
 )
 from neurosbi.contract.trace_bins import BinSection, TraceBins
@@ -79,5 +80,6 @@ __all__ = [
     "positions",
     "prior_bounds",
     "sample_box",
+    "shrinkage",
     "stretch",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurosbi.contract import Parameter, positions
+from neurosbi.contract import Parameter, shrinkage
 from neurosbi.plots.style import MINUS
 
 MOST_SHOWN = 12  # parameters in a figure; with more no label can be read
@@ -25,8 +25,6 @@ def most_told(
     its shrinkage and its strongest correlation, so that both of a pair that compensate each other
     are shown. Of equals the first comes first.
     """
-    # Uniform between -1 and 1, the prior has the standard deviation 1 / sqrt(3).
-    shrinkage = 1 - np.sqrt(3) * positions(parameters, theta).std(axis=0, ddof=1)
-    others = np.abs(np.nan_to_num(correlation)) * (1 - np.eye(len(parameters)))
-    score = np.maximum(shrinkage, others.max(axis=0))
+    others = np.abs(correlation) * (1 - np.eye(len(parameters)))
+    score = np.maximum(shrinkage(parameters, theta), others.max(axis=0))
     return sorted(int(i) for i in np.argsort(-score, kind="stable")[:n])

@@ -18,6 +18,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from scipy.stats import rankdata
 
 from neurosbi.contract import Parameter
 from neurosbi.errors import BadInputError
@@ -139,8 +140,9 @@ def _grid(names: Sequence[str], font: float, above: float) -> tuple[Figure, np.n
 
 
 def _rank_correlation(theta: np.ndarray) -> np.ndarray:
-    ranks = np.argsort(np.argsort(theta, axis=0), axis=0)
-    return np.atleast_2d(np.corrcoef(ranks, rowvar=False))
+    ranks = rankdata(theta, axis=0)
+    with np.errstate(invalid="ignore"):  # of a parameter that does not vary
+        return np.nan_to_num(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
 
 
 def _limits(values: np.ndarray, parameter: Parameter) -> tuple[float, float]:

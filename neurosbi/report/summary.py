@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from neurosbi.checks import PredictiveCheck, PriorPredictiveCheck
-from neurosbi.contract import Parameter
+from neurosbi.contract import Parameter, positions, shrinkage
 
 IDENTIFIED = 0.7  # the posterior is less than a third as wide as the prior
 WEAKLY = 0.3
@@ -32,12 +32,10 @@ def parameter_table(parameters: Sequence[Parameter], theta: np.ndarray) -> pd.Da
     prior_scale, shrinkage, identified (in words), remark.
     """
     rows = []
-    for i, p in enumerate(parameters):
-        values = theta[:, i]
-        z, low, high = values, p.low, p.high
-        if p.scale == "log":
-            z, low, high = np.log(values), np.log(p.low), np.log(p.high)
-        shrinkage = 1 - float(np.std(z, ddof=1)) * np.sqrt(12) / (high - low)
+    shares = 0.5 * (positions(parameters, theta) + 1)
+    for p, values, share, shrunk in zip(
+        parameters, theta.T, shares.T, shrinkage(parameters, theta), strict=True
+    ):
         q5, median, q95 = np.quantile(values, [0.05, 0.5, 0.95])
         rows.append(
             {
@@ -51,9 +49,9 @@ def parameter_table(parameters: Sequence[Parameter], theta: np.ndarray) -> pd.Da
                 "prior_low": p.low,
                 "prior_high": p.high,
                 "prior_scale": p.scale,
-                "shrinkage": float(shrinkage),
-                "identified": _identified(shrinkage),
-                "remark": _rim((z - low) / (high - low)),
+                "shrinkage": float(shrunk),
+                "identified": _identified(float(shrunk)),
+                "remark": _rim(share),
             }
         )
     return pd.DataFrame(rows)

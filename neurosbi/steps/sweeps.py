@@ -28,7 +28,7 @@ from neurosbi.contract import (
     Simulator,
     Stimulus,
     SweepObservation,
-    prior_bounds,
+    positions,
 )
 from neurosbi.progress import progress_bar
 from neurosbi.seeds import derive_seed
@@ -187,15 +187,12 @@ def _gain(
     subsets = [order[:size] for size in sizes]
     if held_out:
         subsets.append([*order, *held_out])
-    low, high = prior_bounds(simulator.parameters)
-    log = np.array([p.scale == "log" for p in simulator.parameters])
-    low[log], high[log] = np.log(low[log]), np.log(high[log])
     prior_log_prob = network.prior_log_prob
     width, information, distance = [], [], []
     for subset in subsets:
         posterior = condition_of(network, [observations[i] for i in subset], given[subset])
         theta = posterior.sample(_GAIN_SAMPLES, seed=derive_seed(seed, f"subset {subset}"))
-        place = (np.where(log, np.log(np.maximum(theta, 1e-300)), theta) - low) / (high - low)
+        place = 0.5 * (positions(simulator.parameters, theta) + 1)
         q5, q95 = np.quantile(place, _CENTRAL, axis=0)
         width.append((q95 - q5) / (_CENTRAL[1] - _CENTRAL[0]))
         information.append(float(np.mean(posterior.log_prob(theta) - prior_log_prob(theta))))
