@@ -43,18 +43,18 @@ def _free_in_the_container() -> int:
 
 
 def simulations_at_once(
-    network: SpikingNetwork, wanted: int, *, available: int | None = None
+    network: SpikingNetwork, wanted: int, *, available: int | None = None, alternative: str = ""
 ) -> int:
     """The largest number of simulations, up to ``wanted``, whose connections fit side by side.
 
-    Raises `BadInputError` if not even one fits.
+    Raises `BadInputError` if not even one fits; ``alternative`` is what may be set instead.
     """
     free = _SHARE * (available_bytes() if available is None else available)
     need = connection_bytes(network) + _PER_NEURON * network.n_neurons
     if need > free:
         raise BadInputError(
             f"the connections of {network.n_neurons:,} neurons need {need / 1e9:.1f} GB, but only "
-            f"{free / 1e9:.1f} GB of memory are free; use fewer neurons, a lower probability of "
-            "connection, or connections=mean-field"
+            f"{free / 1e9:.1f} GB of memory are free; use fewer neurons or a lower probability of "
+            f"connection{f', or {alternative}' if alternative else ''}"
         )
     return max(1, min(wanted, int(free // need)))

@@ -275,7 +275,9 @@ class SpikingSimulator(PopulationSimulator):
         for network in networks:  # refusals before any work
             discretise(network, self.dt)
         workers = simulations_at_once(
-            max(networks, key=lambda n: float(np.sum(n.p))), threads or available_cores()
+            max(networks, key=lambda n: float(np.sum(n.p))),
+            threads or available_cores(),
+            alternative="connections=mean-field" if "connections" in self.settings else "",
         )
         rows = start + np.arange(len(theta))
         connection_keys = lane_keys(derive_seed(seed, "connections"), rows)

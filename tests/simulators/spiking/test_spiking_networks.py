@@ -7,6 +7,7 @@ from neurosbi_simulators.spiking.memory import simulations_at_once
 from scipy import integrate, special
 from spiking_cases import sharp, spikes
 
+import neurosbi as nb
 from neurosbi.contract import SpikeTrains, Status, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.recordings import read_data
@@ -207,6 +208,12 @@ def test_connections_that_do_not_fit_are_refused():
     net = sharp([200_000], p=0.2, w=0.1)
     with pytest.raises(BadInputError, match=r"200,000 neurons need 3\d\.\d GB"):
         simulations_at_once(net, 2, available=8 << 30)
+    for model, remedy in (
+        (BalancedNetwork(sizes=[4_000_000, 1_000_000]), r"probability of connection$"),
+        (nb.simulator("spiking", sizes=[4_000_000, 1_000_000]), "or connections=mean-field$"),
+    ):
+        with pytest.raises(BadInputError, match=remedy):
+            model.simulate(model.sample_prior(1, seed=0), seed=0)
     small = sharp([2000], p=0.1, w=0.1)
     need = 2 * 400_000
     assert simulations_at_once(small, 8, available=int(2.9 * need / 0.8) + (1 << 20)) in (2, 3)
