@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from neurosbi.cli.options import Device
+
 if TYPE_CHECKING:
     from neurosbi.checks import Calibration
 
@@ -40,9 +42,7 @@ def check(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads for simulating. Default: all cores.")
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to draw from posteriors.")
-    ] = "auto",
+    device: Device = "auto",
     format: Annotated[
         Literal["text", "json"], typer.Option(help="What is printed on stdout.")
     ] = "text",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from neurosbi.cli.options import Device, parse_settings
 from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def fit(
             help="Folder of the result. Default: neurosbi-results/RECORDING/SIMULATOR-METHOD.",
         ),
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train and sample.")
-    ] = "auto",
+    device: Device = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads for simulating. Default: all cores.")
     ] = None,
@@ -174,7 +173,6 @@ def fit(
 
     neurosbi fit units.nwb --simulator mesogif --method mcmc
     """
-    from neurosbi.cli.options import parse_settings
     from neurosbi.recordings import demo_recording
 
     paths = [*(files or []), *([demo_recording()] if demo else [])]

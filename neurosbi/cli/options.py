@@ -1,6 +1,7 @@
 """What several verbs share: choices, ``--set name=value``, stimuli and shard lists as text."""
 
 __all__ = [
+    "Device",
     "Existing",
     "OutputFormat",
     "parse_settings",
@@ -11,7 +12,9 @@ __all__ = [
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from neurosbi.errors import BadInputError
 
@@ -22,6 +25,12 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False, "none": None}
 _STEP_NUMBERS = ("amplitude", "onset", "duration", "total", "holding")
 _RANGES = ("amplitude", "onset", "duration")
 _STEP_EXAMPLE = "amplitude=170,onset=205,duration=1000,unit=pA"
+
+
+Device = Annotated[
+    str,
+    typer.Option(help="Where networks run: auto (a GPU where there is one), cpu, cuda or cuda:1."),
+]
 
 
 class Existing(StrEnum):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from neurosbi.cli.options import Existing, OutputFormat
+from neurosbi.cli.options import Device, Existing, OutputFormat
 
 if TYPE_CHECKING:
     from neurosbi.inference.network import Network
@@ -32,9 +32,7 @@ def train(
             "simulations made with --traces. \\[default: features]"
         ),
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")
-    ] = "auto",
+    device: Device = "auto",
     epochs: Annotated[
         int | None,
         typer.Option(

@@ -101,10 +101,14 @@ def fit(
 
     Raises `BadInputError`, `FitError`, `MissingResourceError` or `InterruptedRunError`.
     """
+    from neurosbi.inference import method_config
+    from neurosbi.training import resolve_device, thread_limit
+
     if (simulations is not None and simulations < 1) or samples < 100:
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
     if rounds < 1:
         raise BadInputError(f"a fit has at least 1 round, got rounds = {rounds}")
+    where = resolve_device(device)
     if method == MCMC:
         only_for_networks = {
             "--network": network is not None,
@@ -131,13 +135,9 @@ def fit(
             progress=progress,
             options=options,
         )
-    from neurosbi.inference import method_config
-    from neurosbi.training import resolve_device, thread_limit
-
     if inputs is not None:
         options = {**options, "inputs": inputs}
     method_config(method, **options)  # what cannot work is said before any work is done
-    where = resolve_device(device)
     given_network = _given_network(network, {} if rounds > 1 else options)
     timer = Timer()
     with timer("reading"):

@@ -29,7 +29,7 @@ def resolve_device(device: str) -> torch.device:
                 "PyTorch build for CUDA"
             )
         return torch.device(device)
-    raise BadInputError(f"device {device!r} is unknown: use auto, cpu or cuda")
+    raise BadInputError(f"device {device!r} is unknown; give auto, cpu, cuda or cuda:1 (--device)")
 
 
 @contextmanager
