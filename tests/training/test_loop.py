@@ -282,7 +282,7 @@ def test_time_limit_ends_after_an_epoch():
 def test_too_few_rows_unknown_devices_and_bad_options():
     with pytest.raises(BadInputError, match="at least 3 usable simulations"):
         fit(new_line(), line_data(2), SMALL, seed=0, device="cpu", progress=False)
-    with pytest.raises(BadInputError, match="use auto, cpu or cuda"):
+    with pytest.raises(BadInputError, match="give auto, cpu, cuda or cuda:1"):
         fit(new_line(), line_data(), SMALL, seed=0, device="tpu", progress=False)
     with pytest.raises(BadInputError, match="epochs must be positive"):
         TrainingConfig(epochs=0)
