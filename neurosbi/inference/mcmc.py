@@ -89,8 +89,8 @@ class McmcDraws:
             )
         if not self.finished:
             found.append(
-                "the time limit cut the chains short; let them go on (--existing overwrite), or give them "
-                "longer (--time-limit)"
+                "the time limit cut the chains short; let them go on (--existing overwrite), or "
+                "give them longer (--time-limit)"
             )
         return tuple(found)
 

@@ -98,11 +98,11 @@ def _spikes(
         if "population" in table
         else pd.Series(ONE_POPULATION, index=table.index)
     )
-    for name, column in (("unit", owner), ("population", population)):
-        if (column == "").any():
-            row = int(np.asarray(column.index)[(column == "").to_numpy()][0]) + 1
+    for kind, names in (("unit", owner), ("population", population)):
+        if (names == "").any():
+            row = int(np.asarray(table.index)[(names == "").to_numpy()][0]) + 1
             raise BadInputError(
-                f"{path.name}: row {row} names no {name}; name it, or delete the row"
+                f"{path.name}: row {row} names no {kind}; name it, or delete the row"
             )
     units = tuple(dict.fromkeys(owner))
     populations = []
@@ -163,7 +163,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str, *, blanks: bool = Fal
     bad = np.flatnonzero(~np.isfinite(values) & ~allowed)
     if len(bad):
         raise BadInputError(
-            f"{path.name}: the {column} {table[column].iloc[bad[0]]!r} in row {table.index[bad[0]] + 1} is not a "
-            "finite number"
+            f"{path.name}: the {column} {table[column].iloc[bad[0]]!r} in row "
+            f"{table.index[bad[0]] + 1} is not a finite number"
         )
     return values

@@ -61,7 +61,7 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
         ("## stop_ms = 500\nunit,time_ms\n1,2\n", "is not understood"),
         ("# recording duration 500 ms\nunit,time_ms\n1,2\n", "is not understood"),
         ("# stop_ms = 9\n# t_start = 1\nunit,time_ms\n1,2\n", "like '# start_ms = "),
-        ("unit,time_ms\n1,2\n1,\n", "row 2 is empty, but unit 1 has other rows"),
+        ("unit,time_ms\n1,2\n1,\n", "the time_ms of row 2 is empty, but unit 1 has other rows"),
         ("unit,time_ms\n1,\n2,3\n1,\n", "row 1 is empty, but unit 1 has other rows"),
         ("unit,time_ms,population\n1,2,\n", "row 1 names no population"),
         ("unit,time_ms\n,2\n", "row 1 names no unit"),
