@@ -65,10 +65,10 @@ def check(
     or its folder: then its calibration is tested, and kept in the folder.
 
     A network that reads traces, or was refined for one recording, keeps the calibration of its
-    training: no fresh simulations are made for it. ``simulator`` is needed where the network's own is no installed one; without any, a
-    result is checked at the recording only. ``simulations`` fresh ones with ``draws`` posterior draws each
-    test the calibration. ``time_limit`` (seconds) is shared by the tests; what was done by then
-    is used. ``threads`` simulate, ``device`` draws.
+    training: no fresh simulations are made for it. ``simulator`` is needed where the network's own
+    is no installed one; without any, a result is checked at the recording only. ``simulations``
+    fresh ones with ``draws`` posterior draws each test the calibration. ``time_limit`` (seconds)
+    is shared by the tests; what was done by then is used. ``threads`` simulate, ``device`` draws.
 
     Raises `BadInputError`, `FitError` or `MissingResourceError`.
     """
