@@ -29,9 +29,10 @@ class SavedChains:
 
 @dataclass(frozen=True)
 class ChainCheckpoint:
-    """One file, for the chains of one configuration."""
+    """One file, for the chains of one configuration, written at most every ``seconds``."""
 
     path: Path
+    seconds: float = 5.0
 
     def write(self, saved: SavedChains, fingerprint: str) -> None:
         """Replace what the file holds; ``fingerprint`` names what the draws depend on."""

@@ -160,12 +160,17 @@ def sample_posterior(
         saved, box, chains, seed=seed, over=lambda: time.monotonic() - began > time_limit
     )
     optimum = saved.optimum
+
+    def keep(now: bool) -> None:
+        if keeper.due(now):
+            keeper.write(SavedChains(optimum, potential.evaluations, moving.state()))
+
     theta, r_hat, effective = _sampled(
         moving,
         box,
         draws=draws,
         tune=tune if saved.chains is None else 0,
-        keep=lambda: keeper.write(SavedChains(optimum, potential.evaluations, moving.state())),
+        keep=keep,
         show=progress,
     )
     n = theta.shape[1]
@@ -204,9 +209,16 @@ class _Keeper:
 
     def __init__(self, checkpoint: ChainCheckpoint | None, fingerprint: str, show: bool) -> None:
         self.checkpoint, self.fingerprint, self.show = checkpoint, fingerprint, show
+        self.written = -np.inf
 
     def read(self) -> SavedChains | None:
         return self.checkpoint.read(self.fingerprint) if self.checkpoint else None
+
+    def due(self, now: bool) -> bool:
+        """Whether there is a checkpoint to write: ``now``, or since the last one is old enough."""
+        if self.checkpoint is None:
+            return False
+        return now or time.monotonic() - self.written >= self.checkpoint.seconds
 
     def write(self, saved: SavedChains) -> None:
         # chains that start where a time limit cut the search would be others without the pause
@@ -214,6 +226,7 @@ class _Keeper:
             return
         try:
             self.checkpoint.write(saved, self.fingerprint)
+            self.written = time.monotonic()
         except (NeuroSBIError, OSError) as error:
             say(f"the chains are not kept for a later run: {error}", show=self.show)
             self.checkpoint = None
@@ -241,7 +254,7 @@ def _sampled(
     *,
     draws: int,
     tune: int,
-    keep: Callable[[], None],
+    keep: Callable[[bool], None],
     show: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws of chains that may have some already, and what `_diagnosed` says of them."""
@@ -249,7 +262,7 @@ def _sampled(
         with progress_bar("Tuning", tune, show=show) as bar:
             moving.tune(tune, advance=bar)
         if not moving.out_of_time:
-            keep()
+            keep(True)
     made = moving.points.shape[1]
     more = max(_FEWEST_DRAWS, round(_PART * draws))
     goal, why = draws, ""
@@ -259,11 +272,13 @@ def _sampled(
         with progress_bar(f"Sampling{why}", goal, done=made, show=show) as bar:
 
             def advance(n: int, bar: Callable[[int], None] = bar) -> None:
-                keep()
+                keep(False)
                 bar(n)
 
             moving.draw(goal - made, advance=advance)
         made = moving.points.shape[1]
+        if made:
+            keep(True)
         theta, r_hat, effective = _diagnosed(moving, box)
         good = r_hat.max() <= HIGHEST_RHAT and effective.min() >= FEWEST_EFFECTIVE
         if good or moving.out_of_time or goal >= _MOST * draws:

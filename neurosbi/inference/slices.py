@@ -87,7 +87,6 @@ class SliceChains:
             "at": self._at,
             "covariance": self._covariance,
             "centre": self._centre,
-            "factor": self._factor,
             "points": self.points,
             "log_density": self.log_density,
             "counter": generator["state"]["counter"],
@@ -98,7 +97,7 @@ class SliceChains:
     def go_on_from(self, state: Mapping[str, np.ndarray]) -> None:
         """Take over a `state`: the draws that follow are those that would have followed then."""
         self._at, self._covariance = state["at"], state["covariance"]
-        self._centre, self._factor = state["centre"], state["factor"]
+        self._centre, self._factor = state["centre"], np.linalg.cholesky(self._covariance)
         self._drawn, self._densities = [state["points"]], [state["log_density"]]
         self._rng.set_state(
             {
@@ -127,9 +126,13 @@ class SliceChains:
         """Points [chain, draw, dim] and log densities [chain, draw], a few draws at a time."""
         while draws > 0 and not self.out_of_time:
             n = min(draws, _TOGETHER)
+            before = self._rng.get_state(legacy=False)
             try:
                 yield self._move(n)
             except _OutOfTime:
+                self._rng.set_state(
+                    before
+                )  # nothing of these draws is left: they can be made again
                 self.out_of_time = True
                 return
             advance(n)

@@ -7,6 +7,7 @@ from test_likelihood_samplers import Decay, data
 from neurosbi.errors import FitError
 from neurosbi.inference.chain_checkpoint import ChainCheckpoint
 from neurosbi.inference.mcmc import sample_posterior
+from neurosbi.inference.slices import SliceChains
 from neurosbi.training.checkpoint import UnusableCheckpointError
 
 
@@ -40,7 +41,7 @@ def whole():
 def test_chains_go_on_to_the_same_draws(tmp_path, whole, share):
     expected, calls = whole
     assert expected.theta.shape[1] > 33
-    checkpoint = ChainCheckpoint(tmp_path / "c" / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "c" / "chains.npz", seconds=0)
     with pytest.raises(KeyboardInterrupt):
         sampled(Stopping(round(share * calls)), checkpoint)
     found = sampled(Decay(), checkpoint)
@@ -52,7 +53,7 @@ def test_chains_go_on_to_the_same_draws(tmp_path, whole, share):
 
 @pytest.mark.parametrize("tune", [0, 12])
 def test_tuned_chains_are_not_tuned_again(tmp_path, tune):
-    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz", seconds=0)
     expected = sampled(Decay(), tune=tune)
 
     class StoppedOnceTuned(Decay):
@@ -72,7 +73,7 @@ def test_tuned_chains_are_not_tuned_again(tmp_path, tune):
 
 
 def test_a_search_that_was_cut_is_not_kept(tmp_path):
-    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz", seconds=0)
     with pytest.raises(FitError):
         sampled(Decay(), checkpoint, time_limit=1e-3)
     assert not checkpoint.path.exists()
@@ -80,7 +81,7 @@ def test_a_search_that_was_cut_is_not_kept(tmp_path):
 
 @pytest.mark.parametrize("other", [{"seed": 6}, {"chains": 5}, {"draws": 40}, {"tune": 0}])
 def test_other_chains_are_not_taken_over(tmp_path, other):
-    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz", seconds=0)
     sampled(Decay(), checkpoint)
     with pytest.raises(UnusableCheckpointError, match="of other chains"):
         sampled(Decay(), checkpoint, **other)
@@ -88,14 +89,14 @@ def test_other_chains_are_not_taken_over(tmp_path, other):
 
 def test_chains_that_cannot_be_kept_are_drawn_all_the_same(tmp_path, capsys, whole):
     (tmp_path / "file").write_text("in the way")
-    checkpoint = ChainCheckpoint(tmp_path / "file" / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "file" / "chains.npz", seconds=0)
     found = sampled(Decay(), checkpoint, progress=True)
     np.testing.assert_array_equal(found.theta, whole[0].theta)
     assert capsys.readouterr().err.count("not kept for a later run") == 1
 
 
 def test_finished_chains_are_not_drawn_again(tmp_path, whole):
-    checkpoint = ChainCheckpoint(tmp_path / "chains.npz")
+    checkpoint = ChainCheckpoint(tmp_path / "chains.npz", seconds=0)
     sampled(Decay(), checkpoint)
     again = Stopping(40)  # a look at where they are, and at the likelihood's problems
     np.testing.assert_array_equal(sampled(again, checkpoint).theta, whole[0].theta)
@@ -113,3 +114,26 @@ def test_files_that_hold_no_chains(tmp_path, content):
     with pytest.raises(UnusableCheckpointError, match="delete it"):
         sampled(Decay(), ChainCheckpoint(path))
     assert path.exists()
+
+
+def test_chains_cut_within_a_block_make_it_again():
+    def target(points):
+        calls.append(len(points))
+        return -0.5 * (points**2).sum(axis=1)
+
+    def chains(over):
+        calls.clear()
+        return SliceChains(target, np.ones((4, 2)), np.eye(2), seed=2, over=over)
+
+    calls = []
+    whole = chains(lambda: False)
+    whole.draw(40)
+    half = len(calls) // 2
+    cut = chains(lambda: len(calls) > half)
+    cut.draw(40)
+    assert cut.out_of_time
+    assert 0 < cut.points.shape[1] < 40
+    again = chains(lambda: False)
+    again.go_on_from(cut.state())
+    again.draw(40 - cut.points.shape[1])
+    np.testing.assert_array_equal(again.points, whole.points)
