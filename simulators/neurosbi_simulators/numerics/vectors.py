@@ -5,8 +5,17 @@ about overlapping arrays costs more than the loop. An intrinsic built from `Vect
 vectors instead; LLVM splits them into the registers that the machine has.
 """
 
-__all__ = ["WIDTH", "Vector", "Vectors", "transpose", "weighted_rows"]
+__all__ = [
+    "WIDTH",
+    "Vector",
+    "Vectors",
+    "add_power_sums",
+    "add_rows",
+    "transpose",
+    "weighted_rows",
+]
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -43,6 +52,12 @@ class Vector:
             self.vectors,
             self.vectors.builder.fmul(self.value, self._number(other), flags=_FAST),
         )
+
+    def widened(self, wide: "Vectors") -> "Vector":
+        """The same numbers in the precision of ``wide``, which has at least as many digits."""
+        if self.vectors.real == wide.real:
+            return self
+        return Vector(wide, self.vectors.builder.fpext(self.value, wide.type))
 
     def at_most(self, limit: float) -> "Vector":
         """The smaller of each number and ``limit``."""
@@ -148,5 +163,63 @@ def _weighted_rows(typing_context, source, source_at, weights, n, target, target
     return types.void(source, source_at, weights, n, target, target_at), build
 
 
+def _add_rows(typing_context, source, source_at, n, sums, sums_at):
+    """Add the sum of ``n`` rows of WIDTH numbers that follow one another to a row of doubles."""
+
+    def build(context, builder, signature, arguments):
+        source_, source_at_, n_, sums_, sums_at_ = arguments
+        rows = Vectors(context, builder, source.dtype), source_, source, source_at_
+        wide = Vectors(context, builder, sums.dtype)
+        _add_terms(wide, rows, n_, (sums_, sums, sums_at_), 1, lambda x: (x,))
+        return context.get_dummy_value()
+
+    return types.void(source, source_at, n, sums, sums_at), build
+
+
+def _add_power_sums(typing_context, source, source_at, n, origin, origin_at, sums, sums_at):
+    """The same for the powers 1 to 4 of the numbers less a row ``origin``; four rows of sums."""
+
+    def build(context, builder, signature, arguments):
+        source_, source_at_, n_, origin_, origin_at_, sums_, sums_at_ = arguments
+        rows = Vectors(context, builder, source.dtype), source_, source, source_at_
+        wide = Vectors(context, builder, sums.dtype)
+        about = wide.load(origin_, origin, origin_at_)
+
+        def powers(row: Vector) -> Sequence[Vector]:
+            x = row - about
+            square = x * x
+            return x, square, square * x, square * square
+
+        _add_terms(wide, rows, n_, (sums_, sums, sums_at_), 4, powers)
+        return context.get_dummy_value()
+
+    return types.void(source, source_at, n, origin, origin_at, sums, sums_at), build
+
+
+def _add_terms(
+    wide: Vectors,
+    rows: tuple[Vectors, Any, Any, Any],
+    n: Any,
+    sums: tuple[Any, Any, Any],
+    n_sums: int,
+    terms: Callable[[Vector], Sequence[Vector]],
+) -> None:
+    """Each row's ``terms`` are added to as many rows of ``sums``, which stay in registers."""
+    v, source, kind, at = rows
+    builder = wide.builder
+    totals = [
+        cgutils.alloca_once_value(builder, wide.load(*sums, WIDTH * k).value) for k in range(n_sums)
+    ]
+    with cgutils.for_range(builder, n) as loop:
+        row = builder.add(at, builder.mul(loop.index, loop.index.type(WIDTH)))
+        values = terms(v.load(source, kind, row).widened(wide))
+        for total, value in zip(totals, values, strict=True):
+            builder.store((Vector(wide, builder.load(total)) + value).value, total)
+    for k, total in enumerate(totals):
+        wide.store(Vector(wide, builder.load(total)), *sums, WIDTH * k)
+
+
+add_power_sums: Any = intrinsic(_add_power_sums)
+add_rows: Any = intrinsic(_add_rows)
 transpose: Any = intrinsic(_transpose)
 weighted_rows: Any = intrinsic(_weighted_rows)

@@ -55,8 +55,8 @@ def _begin(cells, parameters, real):
 @entry
 def simulate_block(
     parameters,  # [cell, N_PARAMETER_ROWS, LANES]
-    speed,  # [LANES * SLOTS], temperature factors of the gates' rates
-    table,  # [row * 2 * SLOTS], see `rates.rate_table`
+    speed,  # [LANES * SLOTS], temperature factors of the gates' rates; or [0]
+    table,  # [row * 2 * SLOTS], `rates.rate_table`; without speeds `rates.part_table`
     keys,  # uint32 [2, LANES]
     noise_sd,  # of the current over capacitance in one step; 0: no noise
     n_steps,
@@ -78,7 +78,7 @@ def simulate_block(
     cells = _rows(N_CELLS, N_ROWS * LANES, real)
     gates = _rows(1, N_CELLS * LANES * SLOTS, real)[0]
     opened = _rows(N_CELLS, SLOTS * LANES, real)
-    own_speed = _rows(1, LANES * SLOTS, real)[0]
+    own_speed = _rows(1, len(speed), real)[0]
     own_speed[:] = speed
     own_table = _rows(1, len(table), real)[0]
     own_table[:] = table

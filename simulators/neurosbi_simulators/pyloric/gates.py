@@ -2,12 +2,13 @@
 
     x_inf = lerp(table),  part = 1 - exp(-dt / tau),  x <- x + (x_inf - x) part
 
-The table holds dt / tau at 10 degC; ``speed`` multiplies it by the gate's temperature factor. The
-steady state of KCa is also multiplied by Ca / (Ca + 3 uM), and transmitter release advances by
-forward Euler, part = min(dt / tau, 1).
+`advance_cell` reads ``part`` from the table, which is one for all networks. `advance_warm_cell` is
+for networks that each have their own temperature or Q10s: its table holds dt / tau at 10 degC, and
+``speed`` multiplies it by the gate's temperature factor. The steady state of KCa is also multiplied
+by Ca / (Ca + 3 uM), and transmitter release advances by forward Euler, part = min(dt / tau, 1).
 """
 
-__all__ = ["advance_cell"]
+__all__ = ["advance_cell", "advance_warm_cell"]
 
 from typing import Any
 
@@ -22,28 +23,52 @@ _RELEASE = range(S_GLUT, SLOTS)
 _SERIES = {32: (720, 120, 24, 6, 2), 64: (40320, 5040, 720, 120, 24, 6, 2)}
 
 
-def _advance_cell(typing_context, gates, gates_at, table, row_at, speed, speed_at, fraction, kca):
+def _advance_cell(typing_context, gates, gates_at, table, row_at, fraction, kca):
     """Gates ``gates_at ..`` of a flat array; ``row_at`` is where the table row below V begins."""
+
+    def build(context, builder, signature, arguments):
+        gates_, gates_at_, table_, row_at_, fraction_, kca_ = arguments
+        v = Vectors(context, builder, gates.dtype)
+        state, part = _look_up(v, table_, table, row_at_, fraction_, kca_)
+        _relax(v, state, part, gates_, gates, gates_at_)
+        return context.get_dummy_value()
+
+    return types.void(gates, gates_at, table, row_at, fraction, kca), build
+
+
+def _advance_warm_cell(
+    typing_context, gates, gates_at, table, row_at, speed, speed_at, fraction, kca
+):
+    """As `_advance_cell`, with temperature factors ``speed_at ..`` of another flat array."""
     real = gates.dtype
 
     def build(context, builder, signature, arguments):
         gates_, gates_at_, table_, row_at_, speed_, speed_at_, fraction_, kca_ = arguments
         v = Vectors(context, builder, real)
-        part_of_row, open_fraction = v.spread(fraction_), v.spread(kca_)
-        below, below_step, above, above_step = (
-            v.load(table_, table, row_at_, k * SLOTS) for k in range(4)
-        )
-        state = v.fused(part_of_row, above - below, below)
-        state = state * v.choose(_KCA, open_fraction, v.constant(1.0))
-        steps = v.fused(part_of_row, above_step - below_step, below_step)
+        state, steps = _look_up(v, table_, table, row_at_, fraction_, kca_)
         steps = steps * v.load(speed_, speed, speed_at_)
         part = v.choose(_RELEASE, steps.at_most(1.0), _approach(v, steps, real.bitwidth))
-        old = v.load(gates_, gates, gates_at_)
-        v.store(v.fused(state - old, part, old), gates_, gates, gates_at_)
+        _relax(v, state, part, gates_, gates, gates_at_)
         return context.get_dummy_value()
 
     arguments = (gates, gates_at, table, row_at, speed, speed_at, fraction, kca)
     return types.void(*arguments), build
+
+
+def _look_up(v: Vectors, table: Any, table_type: Any, at: Any, fraction: Any, kca: Any) -> Any:
+    """Steady states and the other half of a row, ``fraction`` of the way to the next row."""
+    below, below_step, above, above_step = (
+        v.load(table, table_type, at, k * SLOTS) for k in range(4)
+    )
+    part_of_row = v.spread(fraction)
+    state = v.fused(part_of_row, above - below, below)
+    state = state * v.choose(_KCA, v.spread(kca), v.constant(1.0))
+    return state, v.fused(part_of_row, above_step - below_step, below_step)
+
+
+def _relax(v: Vectors, state: Vector, part: Vector, gates: Any, kind: Any, at: Any) -> None:
+    old = v.load(gates, kind, at)
+    v.store(v.fused(state - old, part, old), gates, kind, at)
 
 
 def _approach(v: Vectors, x: Vector, bits: int) -> Vector:
@@ -60,3 +85,4 @@ def _approach(v: Vectors, x: Vector, bits: int) -> Vector:
 
 
 advance_cell: Any = intrinsic(_advance_cell)
+advance_warm_cell: Any = intrinsic(_advance_warm_cell)

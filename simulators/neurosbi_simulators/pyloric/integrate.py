@@ -21,7 +21,7 @@ from neurosbi_simulators.numerics.exponential import event_probability as approa
 from neurosbi_simulators.numerics.gaussian import normal_pair
 from neurosbi_simulators.numerics.logarithm import log
 from neurosbi_simulators.numerics.vectors import transpose
-from neurosbi_simulators.pyloric.gates import advance_cell
+from neurosbi_simulators.pyloric.gates import advance_cell, advance_warm_cell
 from neurosbi_simulators.pyloric.layout import (
     CA,
     E_CA,
@@ -145,19 +145,33 @@ def advance_membrane(cell, opened, glut_1, glut_2, chol, noise, row, dt, real):
 
 @kernel
 def advance_gates(cells, gates, opened, speed, table, rows):
-    """One step of all gates, and their transposed copy ``opened`` [cell, slot * LANES + lane]."""
+    """One step of all gates, and their transposed copy ``opened`` [cell, slot * LANES + lane].
+
+    With ``speed`` [lane * SLOTS + slot] the table is one of dt / tau, without any of parts.
+    """
     for c in range(N_CELLS):
-        for i in range(LANES):
-            advance_cell(
-                gates,
-                (c * LANES + i) * SLOTS,
-                table,
-                np.int64(rows[c, i]) * (2 * SLOTS),
-                speed,
-                i * SLOTS,
-                cells[c, FRACTION * LANES + i],
-                cells[c, KCA_FACTOR * LANES + i],
-            )
+        if len(speed) > 0:
+            for i in range(LANES):
+                advance_warm_cell(
+                    gates,
+                    (c * LANES + i) * SLOTS,
+                    table,
+                    np.int64(rows[c, i]) * (2 * SLOTS),
+                    speed,
+                    i * SLOTS,
+                    cells[c, FRACTION * LANES + i],
+                    cells[c, KCA_FACTOR * LANES + i],
+                )
+        else:
+            for i in range(LANES):
+                advance_cell(
+                    gates,
+                    (c * LANES + i) * SLOTS,
+                    table,
+                    np.int64(rows[c, i]) * (2 * SLOTS),
+                    cells[c, FRACTION * LANES + i],
+                    cells[c, KCA_FACTOR * LANES + i],
+                )
         transpose(gates, c * LANES * SLOTS, opened[c], 0)
 
 

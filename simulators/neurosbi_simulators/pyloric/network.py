@@ -53,7 +53,7 @@ class PyloricNetwork(Simulator):
     """Thirty-one parameters, spontaneous activity; see the module."""
 
     name = "pyloric"
-    version = "2"
+    version = "3"
     summary = "pyloric network: three bursting cells with inhibitory synapses"
     papers = (
         "Prinz et al. 2004, doi:10.1038/nn1352",
@@ -144,7 +144,7 @@ class PyloricNetwork(Simulator):
             return SimulationBatch(np.empty((0, len(self.feature_set))), np.empty(0, dtype=np.int8))
         window, temperature = self._protocol(stimulus, len(theta))
         run = simulate(
-            self._circuit(theta, temperature),
+            self._circuit(theta, temperature, equally_warm=self._at_one_temperature(stimulus)),
             window=window,
             dt=self.dt,
             noise=self.settings["noise"],
@@ -174,7 +174,7 @@ class PyloricNetwork(Simulator):
         theta = self.check_theta(theta)
         window, temperature = self._protocol(stimulus, len(theta))
         run = simulate(
-            self._circuit(theta, temperature),
+            self._circuit(theta, temperature, equally_warm=self._at_one_temperature(stimulus)),
             window=window,
             dt=self.dt,
             noise=self.settings["noise"] if noise else 0.0,
@@ -233,7 +233,15 @@ class PyloricNetwork(Simulator):
     def _real(self) -> type[np.float32] | type[np.float64]:
         return np.float32 if self.settings["precision"] == "single" else np.float64
 
-    def _circuit(self, theta: np.ndarray, temperature: np.ndarray) -> Circuit:
+    def _at_one_temperature(self, stimulus: Stimulus | StimulusBatch | None) -> bool:
+        """Told by the kind of the call, not by its numbers, which could be cut into other calls."""
+        if self.settings["temperature_parameters"]:
+            return False
+        return not isinstance(stimulus, StimulusBatch) or isinstance(stimulus.family, FixedStimulus)
+
+    def _circuit(
+        self, theta: np.ndarray, temperature: np.ndarray, *, equally_warm: bool
+    ) -> Circuit:
         negative = np.argwhere(theta < 0)
         if len(negative):
             row, column = negative[0]
@@ -243,7 +251,7 @@ class PyloricNetwork(Simulator):
             )
         n = len(CIRCUIT)
         q10 = theta[:, n:] if theta.shape[1] > n else np.tile(Q10_DEFAULTS, (len(theta), 1))
-        return Circuit(theta[:, :n], q10, temperature)
+        return Circuit(theta[:, :n], q10, temperature, equally_warm)
 
     def _protocol(
         self, stimulus: Stimulus | StimulusBatch | None, n: int

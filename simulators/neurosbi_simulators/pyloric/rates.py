@@ -23,11 +23,12 @@ Z. Liu, J. Golowasch, E. Marder, L. F. Abbott, J. Neurosci. 1998,
 doi:10.1523/JNEUROSCI.18-07-02309.1998.
 """
 
-__all__ = ["FASTEST_TAU", "rate_table", "steady_states", "time_constants"]
+__all__ = ["FASTEST_TAU", "part_table", "rate_table", "steady_states", "time_constants"]
 
 import numpy as np
 
 from neurosbi_simulators.pyloric.layout import (
+    S_GLUT,
     SLOTS,
     TABLE_HIGH,
     TABLE_LOW,
@@ -91,10 +92,25 @@ def time_constants(v: np.ndarray) -> np.ndarray:
 
 def rate_table(dt: float, dtype: type) -> np.ndarray:
     """Steady states and dt / tau at 10 degC, [v, 2 * SLOTS]; the kernel interpolates linearly."""
+    return _table(dt).astype(dtype)
+
+
+def part_table(dt: float, speed: np.ndarray, dtype: type) -> np.ndarray:
+    """Steady states and the part of the way to them in one step, for rates ``speed`` [SLOTS] times
+    those at 10 degC: 1 - exp(-dt / tau), for transmitter release min(dt / tau, 1).
+    """
+    table = _table(dt)
+    steps = table[:, SLOTS:] * speed
+    table[:, SLOTS:] = -np.expm1(-steps)
+    table[:, SLOTS + S_GLUT :] = np.minimum(steps[:, S_GLUT:], 1.0)
+    return table.astype(dtype)
+
+
+def _table(dt: float) -> np.ndarray:
     n = round((TABLE_HIGH - TABLE_LOW) * TABLE_PER_MV) + 1
     v = TABLE_LOW + np.arange(n) / TABLE_PER_MV
     states, steps = steady_states(v), np.minimum(dt / time_constants(v), _MOST_STEPS)
     table = np.zeros((n, 2 * SLOTS))
     table[:, : states.shape[1]] = states
     table[:, SLOTS : SLOTS + steps.shape[1]] = steps
-    return table.astype(dtype)
+    return table

@@ -16,7 +16,7 @@ from neurosbi_simulators.pyloric.bursts import BURST_GAP, ENERGY, N_STATE_ROWS, 
 from neurosbi_simulators.pyloric.circuit import gate_speeds, kernel_rows
 from neurosbi_simulators.pyloric.integrate import CAPACITANCE
 from neurosbi_simulators.pyloric.layout import LANES, N_CELLS
-from neurosbi_simulators.pyloric.rates import rate_table
+from neurosbi_simulators.pyloric.rates import part_table, rate_table
 from neurosbi_simulators.pyloric.rhythm import N_RHYTHM_ROWS
 from neurosbi_simulators.pyloric.smoothing import hat_matrix
 from neurosbi_simulators.pyloric.streaming import N_MOMENT_ROWS, ring_of
@@ -26,11 +26,15 @@ _NOISE_DT = 0.025  # ms, the step at which the noise current is given
 
 @dataclass(frozen=True, eq=False)
 class Circuit:
-    """``conductances[sim, 31]``, ``q10[sim, 15]`` and ``temperature[sim]`` in degC."""
+    """``conductances[sim, 31]``, ``q10[sim, 15]`` and ``temperature[sim]`` in degC.
+
+    ``equally_warm``: all have the same Q10s and temperature, so that one table serves them all.
+    """
 
     conductances: np.ndarray
     q10: np.ndarray
     temperature: np.ndarray
+    equally_warm: bool
 
 
 class Run:
@@ -108,7 +112,11 @@ def simulate(
     samples = -(-steps // stride) if stride else 0
     _check_memory(2 * run.n_blocks * LANES * N_CELLS * samples * np.dtype(real).itemsize)
     traces = np.empty((2, run.n_blocks * LANES, N_CELLS, samples), dtype=real)
-    table = rate_table(dt, real).ravel()
+    speed = gate_speeds(circuit.q10, circuit.temperature)
+    if circuit.equally_warm:
+        table, speed = part_table(dt, speed[0], real), speed[:, :0]
+    else:
+        table = rate_table(dt, real)
     hat = hat_matrix(dt).astype(real)
     ring = ring_of(hat, dt)
     sd = real(noise * np.sqrt(_NOISE_DT / dt) / CAPACITANCE)
@@ -121,8 +129,8 @@ def simulate(
         mine = slice(block * LANES, (block + 1) * LANES)
         simulate_block(
             np.ascontiguousarray(rows, dtype=real),
-            np.ascontiguousarray(gate_speeds(q10, temperature), dtype=real).ravel(),
-            table,
+            np.ascontiguousarray(speed[lanes], dtype=real).ravel(),
+            table.ravel(),
             np.ascontiguousarray(lane_keys(noise_seed, start + lanes).T),
             sd,
             steps,

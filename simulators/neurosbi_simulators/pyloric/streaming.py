@@ -12,7 +12,7 @@ __all__ = ["N_MOMENT_ROWS", "accumulate_tile", "begin_block", "end_block", "ring
 import numpy as np
 
 from neurosbi_simulators.numerics import kernel
-from neurosbi_simulators.numerics.vectors import weighted_rows
+from neurosbi_simulators.numerics.vectors import add_power_sums, add_rows, weighted_rows
 from neurosbi_simulators.pyloric.bursts import (
     BURSTS,
     END_DUE,
@@ -117,15 +117,7 @@ def _set_origin(v, moments, row):
 
 @kernel
 def _add_moments(v, moments, first, last):
-    for row in range(first, last):
-        now = v[row * LANES : (row + 1) * LANES]
-        for i in range(LANES):
-            x = float(now[i]) - moments[ORIGIN, i]
-            square = x * x
-            moments[SUM_1, i] += x
-            moments[SUM_2, i] += square
-            moments[SUM_3, i] += square * x
-            moments[SUM_4, i] += square * square
+    add_power_sums(v, first * LANES, last - first, moments, ORIGIN * LANES, moments, SUM_1 * LANES)
 
 
 @kernel
@@ -139,10 +131,7 @@ def _add_energy(power, state, first, last, newest):
                 total += float(power[row * LANES + i])
             state[ENERGY_AT_END, i] = total
             state[END_DUE, i] = -1.0
-    for row in range(first, last):
-        now = power[row * LANES : (row + 1) * LANES]
-        for i in range(LANES):
-            state[ENERGY, i] += float(now[i])
+    add_rows(power, first * LANES, last - first, state, ENERGY * LANES)
 
 
 @kernel

@@ -104,14 +104,15 @@ def test_at_ten_degrees_q10s_do_nothing():
     model = PyloricNetwork(precision="double", temperature_parameters=True)
     plain = PyloricNetwork(precision="double")
     theta = prior_draws(model)
-    v = model.traces(
-        theta,
-        stimulus=Stimulus.spontaneous(total=250.0, onset=10.0, temperature=10.0),
-        seed=0,
-        stride=100,
-    )
-    expected = plain.traces(theta[:, :31], stimulus=SHORT, seed=0, stride=100)
-    np.testing.assert_array_equal(v["v"].values, expected["v"].values)
+    ten = Stimulus.spontaneous(total=250.0, onset=10.0, temperature=10.0)
+    v = model.traces(theta, stimulus=ten, seed=0, stride=100)["v"].values
+    others = np.hstack([theta[:, :31], prior_draws(model)[::-1, 31:]])
+    assert not np.array_equal(others, theta)
+    same = model.traces(others, stimulus=ten, seed=0, stride=100)["v"].values
+    np.testing.assert_array_equal(v, same)
+    # the plain model looks up 1 - exp(-dt / tau), where this one looks up dt / tau
+    expected = plain.traces(theta[:, :31], stimulus=SHORT, seed=0, stride=100)["v"].values
+    np.testing.assert_allclose(v, expected, rtol=0, atol=1e-4)
 
 
 def test_first_order_in_dt():

@@ -36,6 +36,25 @@ def test_temperatures_side_by_side():
         np.testing.assert_array_equal(alone.x[0], together[i])
 
 
+def test_one_table_for_all_tells_the_same_as_own_temperatures():
+    # at one temperature the kernel looks the parts up that it otherwise computes for each network
+    theta = PyloricNetwork().sample_prior(16, seed=0)
+    for celsius in (10.0, 21.0):
+        shared = PyloricNetwork(precision="double", temperature=celsius)
+        own = PyloricNetwork(precision="double", temperature=celsius, temperature_parameters=True)
+        q10 = np.tile([p.default for p in own.parameters[len(shared.parameters) :]], (16, 1))
+        short = Stimulus.spontaneous(total=300.0, onset=0.0)
+        one = shared.traces(theta, stimulus=short, seed=1)["v"].values
+        other = own.traces(np.hstack([theta, q10]), stimulus=short, seed=1)["v"].values
+        early = slice(0, 4000)  # 100 ms: trajectories part later
+        assert not np.array_equal(one, other)
+        np.testing.assert_allclose(one[:, early], other[:, early], rtol=0, atol=2e-3)
+        warm = SpontaneousFamily(300.0, 0.0, temperature=(celsius, celsius + 1e-9))
+        alone = shared.simulate(theta[3:4], stimulus=warm.sample(4, seed=0)[3:4], seed=1, start=3)
+        together = shared.simulate(theta[:4], stimulus=warm.sample(4, seed=0), seed=1)
+        np.testing.assert_array_equal(alone.x[0], together.x[3])
+
+
 def test_stored_traces_with_a_stride():
     model = PyloricNetwork()
     theta = model.sample_prior(2, seed=0)

@@ -50,7 +50,7 @@ def test_membranes(real):
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
-def test_gates(real):
+def test_gates(real):  # of networks at one temperature and at their own
     n = at.N_CELLS * at.LANES
     gates(
         np.ones((at.N_CELLS, at.N_ROWS * at.LANES), dtype=real),
