@@ -20,8 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Parameter, Setting, Stimulus, StimulusFamily
-from neurosbi.errors import BadInputError
+from neurosbi.contract import Parameter, Setting, Stimulus, StimulusFamily, check_hard_limits
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
@@ -82,14 +81,20 @@ class CorticalHodgkinHuxley(PointNeuron):
         """Depolarising steps as current-clamp labs use them."""
         return current_clamp_steps("pA", amplitude=(20.0, 600.0))
 
+    def check_theta(self, theta: np.ndarray) -> np.ndarray:
+        """See `Simulator.check_theta`; only potentials can be negative."""
+        theta = super().check_theta(theta)
+        check_hard_limits(
+            self.parameters,
+            theta,
+            signed=("E_leak", "V_T"),
+            positive=("C_m", "R_in", "tau", "r_SS"),
+        )
+        return theta
+
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
         """See `PointNeuron.rows`; conductances in nS, capacitance in pF, currents in pA."""
         c, r_in, tau, g_nat, g_na, g_kd, g_m, g_kv, g_l, e_leak, tau_max, v_t, r_ss = theta.T
-        if np.any(np.delete(theta, (9, 11), axis=1) < 0) or np.any(theta[:, [0, 1, 2, 12]] == 0):
-            raise BadInputError(
-                f"{self.name}: conductances cannot be negative, and C_m, R_in, tau and r_SS must "
-                "be positive"
-            )
         capacitance = tau / r_in * 1e3  # pF
         area = capacitance / c * 1e-6  # cm2, from pF and uF/cm2
         to_ns = area * 1e6  # nS per mS/cm2

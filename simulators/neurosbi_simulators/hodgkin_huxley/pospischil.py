@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Setting
-from neurosbi.errors import BadInputError
+from neurosbi.contract import Setting, check_hard_limits
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
@@ -45,11 +44,15 @@ class HodgkinHuxley(PerArea, PointNeuron):
         ]
         self.channels = (rows.HAS_M, *(flag for g, flag in calcium if g))  # type: ignore[misc]
 
+    def check_theta(self, theta: np.ndarray) -> np.ndarray:
+        """See `Simulator.check_theta`; conductances, times and noise cannot be negative."""
+        theta = super().check_theta(theta)
+        check_hard_limits(self.parameters, theta, signed=("minus_V_T", "minus_E_leak"))
+        return theta
+
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
         """See `PointNeuron.rows`."""
         g_na, g_k, g_leak, g_m, tau_max, minus_v_t, sigma, minus_e_leak = theta.T
-        if np.any(theta[:, :7] < 0):
-            raise BadInputError(f"{self.name}: conductances, tau_max and sigma cannot be negative")
         one = np.ones(len(theta))
         g_leak = g_leak + TINY_CONDUCTANCE
         return {

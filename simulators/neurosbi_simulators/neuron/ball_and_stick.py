@@ -23,8 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Parameter, Setting
-from neurosbi.errors import BadInputError
+from neurosbi.contract import Parameter, Setting, check_hard_limits
 from neurosbi_simulators.neuron.cell import Cell, segments_for
 from neurosbi_simulators.neuron.mechanisms import CHANNELS
 from neurosbi_simulators.neuron.simulator import NEURON_SETTINGS, NeuronSimulator
@@ -93,10 +92,8 @@ class BallAndStick(NeuronSimulator):
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """See `NeuronSimulator.check_theta`."""
         theta = super().check_theta(theta)
-        names = [p.name for p in self.parameters]
-        for name in ("tau_max", "R_a"):
-            if np.any(theta[:, names.index(name)] == 0):
-                raise BadInputError(f"{self.name}: {name} must be positive")
+        signed = [p.name for p in self.parameters if p.low < 0]
+        check_hard_limits(self.parameters, theta, signed=signed, positive=("tau_max", "R_a"))
         return theta
 
     def build(self, h: Any) -> Cell:

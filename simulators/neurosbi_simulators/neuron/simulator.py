@@ -27,6 +27,7 @@ from neurosbi.contract import (
     StimulusBatch,
     StimulusFamily,
     TraceBins,
+    check_hard_limits,
 )
 from neurosbi.cores import available_cores
 from neurosbi.errors import BadInputError, NeuroSBIError
@@ -103,11 +104,8 @@ class NeuronSimulator(CurrentClampSimulator):
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """See `Simulator.check_theta`; quantities with a prior above zero cannot be negative."""
         theta = super().check_theta(theta)
-        for p, column in zip(self.parameters, theta.T, strict=True):
-            if p.low >= 0 and np.any(column < 0):
-                raise BadInputError(
-                    f"{self.name}: {p.name} is {column.min():g} {p.unit}, but it cannot be negative"
-                )
+        signed = [p.name for p in self.parameters if p.low < 0]
+        check_hard_limits(self.parameters, theta, signed=signed)
         return theta
 
     # -- see `CurrentClampSimulator`

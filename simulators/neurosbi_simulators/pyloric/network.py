@@ -29,6 +29,7 @@ from neurosbi.contract import (
     StimulusBatch,
     StimulusFamily,
     Sweep,
+    check_hard_limits,
 )
 from neurosbi.errors import BadInputError
 from neurosbi_simulators.pyloric import bursts as bu
@@ -111,6 +112,12 @@ class PyloricNetwork(Simulator):
             )
         if not isinstance(self.settings["temperature_parameters"], bool):
             raise BadInputError(f"{self.name}: temperature_parameters is true or false")
+
+    def check_theta(self, theta: np.ndarray) -> np.ndarray:
+        """See `Simulator.check_theta`; conductances and Q10s cannot be negative."""
+        theta = super().check_theta(theta)
+        check_hard_limits(self.parameters, theta)
+        return theta
 
     @property
     def dt(self) -> float:
@@ -242,13 +249,6 @@ class PyloricNetwork(Simulator):
     def _circuit(
         self, theta: np.ndarray, temperature: np.ndarray, *, equally_warm: bool
     ) -> Circuit:
-        negative = np.argwhere(theta < 0)
-        if len(negative):
-            row, column = negative[0]
-            raise BadInputError(
-                f"theta row {row} has a negative {self.parameters[column].name}; conductances and "
-                "Q10s cannot be negative"
-            )
         n = len(CIRCUIT)
         q10 = theta[:, n:] if theta.shape[1] > n else np.tile(Q10_DEFAULTS, (len(theta), 1))
         return Circuit(theta[:, :n], q10, temperature, equally_warm)

@@ -79,7 +79,25 @@ def test_bad_parameters(model_class):
     broken = np.repeat(theta, 3, axis=0)
     broken[2, 0] = np.nan
     refuse(("row 2", first), lambda: model.simulate(broken, seed=0))
-    refuse((model.name, "negative"), lambda: model.simulate(-np.abs(theta), seed=0))
+    names = [p.name for p in model.parameters]
+    impossible = np.repeat(theta, 3, axis=0)
+    impossible[1, names.index("g_M")] = -0.5
+    refuse(("row 1", "g_M = -0.5 mS/cm2", "negative"), lambda: model.simulate(impossible, seed=0))
+
+
+@pytest.mark.parametrize("name", ["C_m", "R_in", "tau", "r_SS"])
+def test_what_cannot_even_be_zero(name):
+    model = CorticalHodgkinHuxley()
+    theta = default_theta(model)
+    theta[:, [p.name for p in model.parameters].index(name)] = 0.0
+    refuse(("row 0", f"{name} = 0", "or zero"), lambda: model.simulate(theta, seed=0))
+
+
+def test_a_leak_may_depolarise():
+    model = HodgkinHuxley()
+    theta = default_theta(model)
+    theta[:, -1] = -30.0  # minus_E_leak
+    assert model.simulate(theta, seed=0).valid.all()
 
 
 @pytest.mark.parametrize(

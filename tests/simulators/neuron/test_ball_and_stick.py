@@ -144,9 +144,9 @@ def test_a_huge_current_is_flagged_and_spares_the_next_simulation(model, current
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"g_Na_axon": -1.0}, "g_Na_axon is -1 mS/cm2, but it cannot be negative"),
-        ({"R_a": 0.0}, "R_a must be positive"),
-        ({"tau_max": 0.0}, "tau_max must be positive"),
+        ({"g_Na_axon": -1.0}, "row 0 has g_Na_axon = -1 mS/cm2, but it cannot be negative"),
+        ({"R_a": 0.0}, "R_a = 0 Ohm cm, but it cannot be negative or zero"),
+        ({"tau_max": 0.0}, "tau_max = 0 ms, but it cannot be negative or zero"),
     ],
 )
 def test_impossible_parameters_are_refused(model, change, words):

@@ -48,7 +48,7 @@ def test_theta(model):
     theta[1, 4] = np.nan
     refused("PD.g_KCa that is not finite", lambda: model.simulate(theta, seed=0))
     theta[1, 4] = -1.0
-    refused("row 1 has a negative PD.g_KCa", lambda: model.simulate(theta, seed=0))
+    refused("row 1 has PD.g_KCa = ", lambda: model.simulate(theta, seed=0))
 
 
 def test_stimuli(model):
