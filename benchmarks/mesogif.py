@@ -2,10 +2,10 @@
 
     python benchmarks/mesogif.py [--quick] [--write | --peer]
 
-The network is that of Rene et al. 2020 (two populations), 20 s of counts in steps of 1 ms after
-1 s of burn-in. Every number is the least CPU time of several runs, because other programs may
-share the machine. ``--write`` puts the table into benchmarks/results/mesogif.md; ``--peer`` measures
-nothing but simulations by the scalar loop and prints them as one line of JSON.
+The network is that of Rene et al. 2020 (two populations), 20 s of counts in steps of 1 ms after 1 s
+of burn-in. Every number is the least CPU time of several runs, because other programs may share the
+machine. ``--write`` puts the table into benchmarks/results/mesogif.md; ``--peer`` measures nothing
+but simulations by the scalar loop and prints them as one line of JSON.
 """
 
 import argparse

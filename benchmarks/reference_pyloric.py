@@ -3,8 +3,8 @@
     python benchmarks/reference_pyloric.py [--quick]; prints one line of JSON
 
 The published program is Cython around the C library's exp; this loop does the same work in the same
-order in plain Numba and double precision, with noise, but neither energies nor features. It shares no
-code with the simulator; tests/simulators/pyloric checks it.
+order in plain Numba and double precision, with noise, but neither energies nor features. It shares
+no code with the simulator; tests/simulators/pyloric checks it.
 """
 
 __all__ = ["integrate"]
@@ -31,7 +31,8 @@ def sigmoid(v, a, b):
 def integrate(theta, noise, dt, kelvin):
     """V in mV [time, cell] of ``theta`` (24 conductances in mS/cm2, 7 synapses in nS) at 283 K rates.
 
-    ``noise`` [time, cell] in uA; that of sample i acts on the way to it. ``kelvin`` enters E_Ca alone.
+    ``noise`` [time, cell] in uA; that of sample i acts on the way to it. ``kelvin`` enters E_Ca
+    alone.
     """
     post = (1, 1, 2, 2, 0, 2, 1)
     pre = (0, 0, 0, 0, 1, 1, 2)

@@ -4,8 +4,9 @@
 
 Both run the same networks (see `neurosbi_simulators.spiking.brian`) with one thread, and both are
 measured by the CPU time of the loop over time, the least of several runs that take turns, because
-other programs may share the machine; connections and compilation are timed apart. Rates are
-printed beside the times: the work is the same but for the draw of the network. ``--write`` puts the table into benchmarks/results/spiking.md.
+other programs may share the machine; connections and compilation are timed apart. Rates are printed
+beside the times: the work is the same but for the draw of the network. ``--write`` puts the table
+into benchmarks/results/spiking.md.
 """
 
 import argparse

@@ -13,9 +13,9 @@ data in one run:
   others);
 - *set*: the network of sets, given all sweeps that are not held out.
 
-``interval`` is the width of the 90 % intervals relative to the prior, ``covered`` the share of
-true parameters inside, ``error`` the distance of the posterior mean from the truth in prior
-standard deviations, and ``held out`` the mean distance of 50 predictions from the recording at the held-out
+``interval`` is the width of the 90 % intervals relative to the prior, ``covered`` the share of true
+parameters inside, ``error`` the distance of the posterior mean from the truth in prior standard
+deviations, and ``held out`` the mean distance of 50 predictions from the recording at the held-out
 steps in prior standard deviations of each feature. Recorded cells have no truth: for them the
 report of ``neurosbi fit`` shows intervals and held-out distance.
 """

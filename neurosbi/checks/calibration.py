@@ -10,8 +10,8 @@ distribution function F, and its error D = max_a |F(a) - a|, the Kolmogorov-Smir
 What it adds to the verdict, for every parameter:
 
 - coverage of its 90 % interval too small by more than ``CAUTION_INTERVAL``: **caution**, by more than
-  ``REJECT_INTERVAL``: **do not use**; too large by more than ``CAUTION_WIDE`` (an interval a third too
-  wide): **caution**. Less than that is told but leaves the posterior in trust: one that is a
+  ``REJECT_INTERVAL``: **do not use**; too large by more than ``CAUTION_WIDE`` (an interval a third
+  too wide): **caution**. Less than that is told but leaves the posterior in trust: one that is a
   little too wide misleads nobody;
 - D above ``CAUTION_CURVE`` (a posterior shifted by 1/8 of its standard deviation): **caution**; above
   ``REJECT_CURVE`` (half a standard deviation): **do not use**;
@@ -22,7 +22,8 @@ parameter's interval is right, are told but leave the posterior in trust: it is 
 
 An error counts only if chance explains it in fewer than ``ALPHA`` of all networks that are exact:
 p-values (binomial, Kolmogorov) are compared with ``ALPHA`` / number of tests. So many test cases do
-not condemn a network that is practically exact, and few do not either. Below ``FEWEST`` cases nothing is said.
+not condemn a network that is practically exact, and few do not either. Below ``FEWEST`` cases
+nothing is said.
 
 References: those of `neurosbi.inference.ranks`. sbi's ``check_sbc`` and ``check_tarp`` report the
 same distances; they draw for one observation after the other (or wait for the worst), without a

@@ -11,17 +11,19 @@ comes from exchanging theta with one of the draws of the same x, which changes n
 exact. So the p-value is exact whatever the classifier is.
 
 Where we differ from the paper: the classifier is not a neural network but a least-squares fit of
-the density ratio (one Newton step of a logistic regression), because 499 null classifiers are then matrix products, there is nothing to
-tune, and what it found can be said in words. It sees theta in the coordinates
-r = (z - m(x)) / s(x), with z the unconstrained parameters and m, s mean and standard deviation of
-q(. | x) (the paper's L-C2ST-NF uses the flow's base space for the same purpose, which a mixture of
-flows does not have), by its values, squares and products; and x by the leading principal
-components c of the network's embedding, weighted by exp(-|c - c_o|^2 / 2 h^2) with h the median
-distance. It finds shifts, wrong widths and wrong correlations, not wrong shapes beyond that.
+the density ratio (one Newton step of a logistic regression), because 499 null classifiers are then
+matrix products, there is nothing to tune, and what it found can be said in words. It sees theta in
+the coordinates r = (z - m(x)) / s(x), with z the unconstrained parameters and m, s mean and
+standard deviation of q(. | x) (the paper's L-C2ST-NF uses the flow's base space for the same
+purpose, which a mixture of flows does not have), by its values, squares and products; and x by the
+leading principal components c of the network's embedding, weighted by exp(-|c - c_o|^2 / 2 h^2)
+with h the median distance. It finds shifts, wrong widths and wrong correlations, not wrong shapes
+beyond that.
 
 What it adds to the verdict, if p < ``ALPHA``: a posterior shifted by more than ``CAUTION_SHIFT`` of
-its standard deviations, or with a standard deviation wrong by more than the factor ``CAUTION_WIDTH``,
-is **caution**; beyond ``REJECT_SHIFT``, or too narrow by ``REJECT_WIDTH``, **do not use**.
+its standard deviations, or with a standard deviation wrong by more than the factor
+``CAUTION_WIDTH``, is **caution**; beyond ``REJECT_SHIFT``, or too narrow by ``REJECT_WIDTH``, **do
+not use**.
 
 References: Linhart, Gramfort, Rodrigues (2023), arXiv:2306.03580. sbi's ``LC2ST`` takes about 85 s
 for 2,000 pairs of 8 parameters (101 classifiers).

@@ -6,8 +6,8 @@ means nothing. Two questions are asked of prior simulations at the recorded stim
 *Each feature by itself*: the observation lies **outside** when it is beyond the central range that
 leaves ``TAIL / n_features`` of the simulations on either side (``TAIL`` = 0.5 %: with one feature
 the 0.5 to 99.5 % range; divided by their number, an ordinary recording is flagged with a
-probability of about 1 % however many features there are, or 2 % with as few simulations as 1000). A feature is also outside when the
-recording has it and no simulation does, or the other way round.
+probability of about 1 % however many features there are, or 2 % with as few simulations as 1000). A
+feature is also outside when the recording has it and no simulation does, or the other way round.
 
 *All features together*: the distance of the observation to the nearest simulations (see
 `neighbours`). It finds combinations that no simulation shows although every single value is

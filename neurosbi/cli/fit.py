@@ -154,8 +154,8 @@ def fit(
     The first fit of a configuration simulates and trains a network, which takes minutes; it is
     kept, so the next recording takes seconds. With --rounds, further rounds simulate where the
     posterior of this recording is and train a network for it alone, which takes minutes for each
-    recording and usually brings predictions nearer to it. An interrupted fit continues when the same command
-    is run again.
+    recording and usually brings predictions nearer to it. An interrupted fit continues when the
+    same command is run again.
 
     [bold]Examples[/bold]
 

@@ -1,8 +1,8 @@
 """A part of the prior's box: where simulations are expected to have all their features.
 
-The region holds the parameters that score at least a threshold. With u the position of each parameter
-in its range, from -1 to 1 (of its logarithm for log-uniform ones), and q_k quadratic functions of u,
-the score is
+The region holds the parameters that score at least a threshold. With u the position of each
+parameter in its range, from -1 to 1 (of its logarithm for log-uniform ones), and q_k quadratic
+functions of u, the score is
 
     c(theta) = b + w . u + sum_k a_k q_k(u) + d_k log sigma(q_k(u)),   log sigma(q) = -log(1 + e^-q)
 
@@ -56,8 +56,8 @@ class PriorRegion:
     ) -> np.ndarray:
         """Draws ``start .. start+n`` of the prior restricted to the region, float64 [sim, theta].
 
-        Each draw is the first of its own sequence of draws of the box that lies in the region, so it
-        does not depend on the others. Raises `FitError` where the region can hardly be found.
+        Each draw is the first of its own sequence of draws of the box that lies in the region, so
+        it does not depend on the others. Raises `FitError` where the region can hardly be found.
         """
         theta = np.empty((n, len(parameters)))
         for first in range(0, n, _ROWS):

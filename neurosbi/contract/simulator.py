@@ -346,7 +346,8 @@ class Simulator(ABC):
         """log p(data | theta) [sim] of ``theta[sim, theta]``, for models that have one.
 
         A fit then weighs its posterior draws by importance (see `neurosbi.inference.importance`).
-        ``threads`` (None: all cores) never changes the result. Raises `BadInputError` for a simulator without a likelihood.
+        ``threads`` (None: all cores) never changes the result. Raises `BadInputError` for a
+        simulator without a likelihood.
         """
         raise BadInputError(
             f"simulator {self.name} has no likelihood that can be computed; infer its parameters "
@@ -363,7 +364,8 @@ class Simulator(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """log p(data | theta) [sim] and its derivatives by the parameters [sim, theta].
 
-        For optimisers, and samplers that use it; ``threads`` as for the likelihood. Raises `BadInputError` where there is none.
+        For optimisers, and samplers that use it; ``threads`` as for the likelihood. Raises
+        `BadInputError` where there is none.
         """
         raise BadInputError(
             f"the likelihood of simulator {self.name} has no gradient that can be computed; infer "

@@ -22,7 +22,8 @@ class SpikeTrains:
 
     ``times[unit]`` are sorted float64 arrays in ms, ``units`` the names of the units and
     ``populations`` the name of the population that each belongs to. ``stop_known`` is False where
-    the source does not say when the recording ended, so that ``stop`` is right after the last spike.
+    the source does not say when the recording ended, so that ``stop`` is right after the last
+    spike.
 
     Raises `BadInputError` for times that are not finite, not sorted or outside the window.
     """

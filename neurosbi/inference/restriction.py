@@ -1,29 +1,31 @@
 r"""Where in the prior simulations are valid: a classifier, and the region it draws.
 
-With valid meaning that every feature is defined, the region is R = {theta : c(theta) >= tau}, c the score
-of a classifier trained on a pilot of simulations. Simulations are then drawn from the prior restricted
-to R. Why a network trained on them is right for an observation x_o that has all features:
+With valid meaning that every feature is defined, the region is R = {theta : c(theta) >= tau}, c the
+score of a classifier trained on a pilot of simulations. Simulations are then drawn from the prior
+restricted to R. Why a network trained on them is right for an observation x_o that has all
+features:
 
     p(theta | x_o) \propto p(theta) p(x_o | theta),   restricted:  p_R(theta | x_o) \propto 1_R p p(x_o | theta)
 
 and p(x_o | theta) vanishes where no valid simulation is possible, so outside R up to the valid
-simulations that R misses: both are the same density. It is not right for an observation with undefined
-features, which may well come from outside R. Samples need no correction: the network has seen nothing
-outside R, and has no mass there.
+simulations that R misses: both are the same density. It is not right for an observation with
+undefined features, which may well come from outside R. Samples need no correction: the network has
+seen nothing outside R, and has no mass there.
 
-What R misses is kept small: tau is the score below which only a share ``missed`` of the valid simulations
-lies, each scored by a classifier that had not seen it. R itself uses the classifier of all simulations.
+What R misses is kept small: tau is the score below which only a share ``missed`` of the valid
+simulations lies, each scored by a classifier that had not seen it. R itself uses the classifier of
+all simulations.
 
-The classifier is found in two steps, because valid simulations may be few. For each feature a logistic
-regression, quadratic in the positions u of the parameters in their ranges, says whether it is defined:
-that a cell bursts at all is seen much more often than a whole rhythm. From u, these log odds and the
-logarithms of these probabilities (whose sum is that of all at once) a second one says whether all are.
-Both problems are convex, so that nothing depends on a random start.
+The classifier is found in two steps, because valid simulations may be few. For each feature a
+logistic regression, quadratic in the positions u of the parameters in their ranges, says whether it
+is defined: that a cell bursts at all is seen much more often than a whole rhythm. From u, these log
+odds and the logarithms of these probabilities (whose sum is that of all at once) a second one says
+whether all are. Both problems are convex, so that nothing depends on a random start.
 
 References:
     Lueckmann et al. (2017), arXiv:1711.01861 and Goncalves et al. (2020), doi:10.7554/eLife.56261
-    (classifiers for invalid simulations). We differ: a quadratic classifier that also learns from single
-    features, a threshold from held-out scores, and draws that follow from seed and index.
+    (classifiers for invalid simulations). We differ: a quadratic classifier that also learns from
+    single features, a threshold from held-out scores, and draws that follow from seed and index.
 """
 
 __all__ = ["LEAST_VALID", "MISSED", "find_region"]

@@ -11,8 +11,8 @@ is the posterior itself but for the mass outside A_r, epsilon in each round if q
 outside A_r would be right too at x_o, but spend the network on where the posterior is not.)
 
 Where the flow of a network adds nothing to its trend (see `neurosbi.nets.trend`) the region is not
-narrowed: simulations anywhere in it then tell as much about x_o as those near it, and a narrower one
-would only cut off the form that the regression has found.
+narrowed: simulations anywhere in it then tell as much about x_o as those near it, and a narrower
+one would only cut off the form that the regression has found.
 
 After each round the mean predictive distance of the used features may be computed; when it no
 longer falls, the refinement ends, and its best round is the answer. One round is always among them.

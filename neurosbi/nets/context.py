@@ -1,9 +1,10 @@
 """From features and stimulus to a context vector: a fixed encoding, then a learned embedding.
 
-The encoding has no weights and is applied once, before training: standardised features with 0
-where they are undefined, a flag per feature that says whether it was defined, undefined, or not
-given at all, and the parameters of the stimulus (their logarithm where they are log-uniform), standardised. The embedding is a
-module of its own, so that a method may replace it by one for sets of sweeps or for whole traces.
+The encoding has no weights and is applied once, before training: standardised features with 0 where
+they are undefined, a flag per feature that says whether it was defined, undefined, or not given at
+all, and the parameters of the stimulus (their logarithm where they are log-uniform), standardised.
+The embedding is a module of its own, so that a method may replace it by one for sets of sweeps or
+for whole traces.
 """
 
 __all__ = ["ContextEmbedding", "FeatureEncoder"]

@@ -3,10 +3,10 @@ r"""Conditional neural spline flow: autoregressive rational-quadratic splines, l
     u = f_T(... f_1(f_0(z; c); c) ...; c),    log q(z | c) = log N(u; 0, I) + \sum_t log |d f_t / d z|
 
 f_0 shifts and scales z by linear functions of the context c, so that the splines find their values
-in the middle of their domain however far and narrow the posterior. Each other f_t maps coordinate i by a monotone rational-quadratic spline on [-B, B] (identity outside)
-whose widths, heights and slopes come from a masked network (MADE) that sees the coordinates
-before i and the context c. The order of the coordinates is reversed from one transform to the
-next.
+in the middle of their domain however far and narrow the posterior. Each other f_t maps coordinate i
+by a monotone rational-quadratic spline on [-B, B] (identity outside) whose widths, heights and
+slopes come from a masked network (MADE) that sees the coordinates before i and the context c. The
+order of the coordinates is reversed from one transform to the next.
 
 The family is that of Durkan et al.; what differs is the layout. Batches run along the last axis
 ([coordinate, batch], [bin, coordinate, batch]), so every operation over bins is a contiguous

@@ -2,8 +2,8 @@
 
 Above: one row per posterior draw (and, where counts were recorded, one for the recording), each
 with a line per cell or population. Spike counts and rates are drawn in bins of time, a few hundred
-at most, because those of single time steps are a comb. Below: features of the predictions, as deviations from the data
-in prior spreads.
+at most, because those of single time steps are a comb. Below: features of the predictions, as
+deviations from the data in prior spreads.
 """
 
 __all__ = ["plot_activity"]

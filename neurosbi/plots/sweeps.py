@@ -24,8 +24,8 @@ _MOST_POINTS = 4000  # per trace: each pair of points is the minimum and maximum
 def plot_sweeps(recording: Recording, *, chosen: Sweep | None = None) -> Figure:
     """Plot the current-clamp sweeps of ``recording`` and highlight ``chosen``.
 
-    Left: voltage (mV) over current (pA). Right, where there are several steps: spikes in the test step
-    against its amplitude. Voltage-clamp sweeps are drawn only if there are no others.
+    Left: voltage (mV) over current (pA). Right, where there are several steps: spikes in the test
+    step against its amplitude. Voltage-clamp sweeps are drawn only if there are no others.
     """
     sweeps = [s for s in recording.sweeps if s.clamp == "current"] or list(recording.sweeps)
     stepped = [s for s in sweeps if s.test_step is not None and s.problem is None]

@@ -21,7 +21,7 @@ from neurosbi.steps.announce import announce
 from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
 from neurosbi.steps.fit_network import cached, new_network
-from neurosbi.steps.infer import PREDICTIVE, infer
+from neurosbi.steps.infer import infer, predictive_draws
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.prior_check import prior_check
@@ -65,15 +65,14 @@ def fit(
 ) -> Result:
     """Fit a simulator to a recording and write the result folder.
 
-    ``recording`` is a file or what was read of one (see `neurosbi.read_data`): current-clamp
-    sweeps (NWB, ABF), spike trains (NWB, CSV) or a table of features (CSV). All usable step sweeps
-    are fitted together where there are several; ``sweeps`` ("12,14-18") restricts them. A recording with one
-    such sweep, or another kind of stimulus, is fitted to that sweep
-    (see `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a
-    `Simulator`; ``features`` and ``settings`` go to one given by name, and ``area`` is the membrane
-    area in cm2 for those that compute per area (None: estimated from subthreshold sweeps).
-    ``junction_potential`` (mV) is added to the voltage of a file; a `Recording` has been read with
-    its own.
+    ``recording`` is a file or what was read of one (see `neurosbi.read_data`): current-clamp sweeps
+    (NWB, ABF), spike trains (NWB, CSV) or a table of features (CSV). All usable step sweeps are
+    fitted together where there are several; ``sweeps`` ("12,14-18") restricts them. A recording
+    with one such sweep, or another kind of stimulus, is fitted to that sweep (see
+    `neurosbi.recordings.default_sweep`). ``simulator`` is a name or a `Simulator`; ``features`` and
+    ``settings`` go to one given by name, and ``area`` is the membrane area in cm2 for those that
+    compute per area (None: estimated from subthreshold sweeps). ``junction_potential`` (mV) is
+    added to the voltage of a file; a `Recording` has been read with its own.
 
     ``simulations`` is how many sweeps are simulated to train a new network (None: the simulator's
     `fit_simulations`, three times that for a network that sees sets of sweeps); ``options`` change
@@ -83,12 +82,13 @@ def fit(
     or "both"; the result then says which of them told more.
     The method "mcmc" trains no network: for simulators with a likelihood it runs Markov chains on
     the exact posterior (options ``chains``, ``tune``, ``time_limit``).
-    ``samples`` posterior draws are kept, the first 500 of them are simulated for the checks.
+    ``samples`` posterior draws are kept; the first of them, `infer.predictive_draws`, are simulated
+    for the checks.
 
     ``rounds`` above 1 refine the posterior of this recording: each further round simulates
     ``simulations`` sweeps (None: a fifth of the default) of parameters that the posterior so far
-    allows, at the recorded stimuli, and trains a network on them. It ends early when the predictive distance no longer falls; the
-    round with the smallest one is the result.
+    allows, at the recorded stimuli, and trains a network on them. It ends early when the predictive
+    distance no longer falls; the round with the smallest one is the result.
 
     ``device`` trains and samples: "auto" (a GPU where there is one), "cpu" or "cuda". ``threads``
     simulate (None: all cores); they do not change the result. ``seed`` determines every random
@@ -218,7 +218,7 @@ def fit(
                     simulations=in_round,
                     options=options,
                     samples=samples,
-                    draws=PREDICTIVE,
+                    draws=predictive_draws(plan.simulator),
                     seed=seed,
                     device=device,
                     threads=threads,

@@ -25,7 +25,7 @@ from neurosbi.seeds import derive_seed
 from neurosbi.steps.announce import announce
 from neurosbi.steps.assemble import assemble_result
 from neurosbi.steps.existing import Existing, claim_folder
-from neurosbi.steps.infer import PREDICTIVE, TRACES, recording_facts, trace_stride
+from neurosbi.steps.infer import TRACES, predictive_draws, recording_facts, trace_stride
 from neurosbi.steps.plan import Plan, plan_fit
 from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.result import Result
@@ -184,7 +184,7 @@ def _sampled(
         check = predictive_check(
             simulator,
             observation,
-            theta[:PREDICTIVE],
+            theta[: predictive_draws(simulator)],
             seed=derive_seed(seed, "predictive check"),
             prior_x=prior.batches[0].x,
             prior_status=prior.batches[0].status,

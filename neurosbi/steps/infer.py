@@ -1,6 +1,6 @@
 """The last part of a fit: posterior samples, every check of them, and the verdict."""
 
-__all__ = ["PREDICTIVE", "infer", "recording_facts", "trace_stride"]
+__all__ = ["TRACES", "infer", "predictive_draws", "recording_facts", "trace_stride"]
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,21 @@ from neurosbi.steps.sweeps import SweepChecks, check_sweeps
 from neurosbi.steps.timer import Timer
 
 if TYPE_CHECKING:
+    from neurosbi.contract import Simulator
     from neurosbi.inference.network import Network, Posterior
     from neurosbi.inference.rounds import Refinement
 
-PREDICTIVE = 500  # posterior draws that are simulated for the predictive check
+_MOST_PREDICTIVE = 500
 TRACES = 12
 _TRACE_POINTS = 20_000  # of the activity shown where no sweep was recorded
+
+
+def predictive_draws(simulator: "Simulator") -> int:
+    """How many posterior draws are simulated for the predictive check.
+
+    At most 500, fewer of slow models: a twentieth of what their network is trained on by default.
+    """
+    return max(1, min(_MOST_PREDICTIVE, simulator.fit_simulations // 20))
 
 
 def infer(
@@ -44,7 +53,8 @@ def infer(
 ) -> Result:
     """Posterior samples, checks and the verdict.
 
-    ``net`` is the network that serves every recording, ``posterior`` its word or that of the rounds.
+    ``net`` is the network that serves every recording, ``posterior`` its word or that of the
+    rounds.
     """
     from neurosbi.checks import predictive_check
     from neurosbi.steps.check import calibration_for_fit, takes_fresh_cases
@@ -67,7 +77,7 @@ def infer(
         check = predictive_check(
             simulator,
             observation,
-            theta[:PREDICTIVE],
+            theta[: predictive_draws(simulator)],
             seed=derive_seed(seed, "predictive check"),
             prior_x=prior.batches[0].x,
             prior_status=prior.batches[0].status,

@@ -43,9 +43,9 @@ class Plan:
 
     ``recording`` is what was read: sweeps, spike trains or a table of features. ``observations``
     are fitted together; the first is the one that figures show. There is more than one only if
-    ``family`` is one of sets of sweeps. ``trace[channel, bin]`` is the
-    voltage of a fit to it, None for a fit to features. ``config`` is plain data; "recording" in it is the SHA-256 of the file (without a file: of the
-    sweeps), "sweep_data" that of the voltage and current of the sweeps.
+    ``family`` is one of sets of sweeps. ``trace[channel, bin]`` is the voltage of a fit to it, None
+    for a fit to features. ``config`` is plain data; "recording" in it is the SHA-256 of the file
+    (without a file: of the sweeps), "sweep_data" that of the voltage and current of the sweeps.
     """
 
     recording: Recorded

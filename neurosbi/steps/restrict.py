@@ -1,7 +1,7 @@
 """The step ``restrict``: a pilot of simulations, and the prior restricted to where they are valid.
 
-The region is kept in the cache by everything that it depends on, so that the same call gives the very
-same restricted prior again, whose stores and networks are then found again too.
+The region is kept in the cache by everything that it depends on, so that the same call gives the
+very same restricted prior again, whose stores and networks are then found again too.
 """
 
 __all__ = ["PILOT", "as_trained", "complete_fraction", "restrict"]
@@ -36,10 +36,10 @@ def restrict(
 ) -> Simulator:
     """``simulator`` with its prior restricted to where all of its features are expected to be defined.
 
-    ``pilot`` simulations of the whole prior, kept in the cache, teach a classifier where that is (see
-    `neurosbi.inference.restriction`, also for why a fit to data with all features remains right).
-    ``stimulus`` is as in `simulate`. The result is a simulator as any other: `simulate`, `train` and
-    `fit` take it, and stores and networks know its region.
+    ``pilot`` simulations of the whole prior, kept in the cache, teach a classifier where that is
+    (see `neurosbi.inference.restriction`, also for why a fit to data with all features remains
+    right). ``stimulus`` is as in `simulate`. The result is a simulator as any other: `simulate`,
+    `train` and `fit` take it, and stores and networks know its region.
 
     Raises `FitError` where too few simulations of the pilot have all features.
     """

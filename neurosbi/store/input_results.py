@@ -1,8 +1,8 @@
 """The trace that a posterior was conditioned on, and which input told more, as a result's group.
 
 Group ``inputs`` holds ``trace`` (dims channel, bin: the observed voltage) and, where the network
-can do with either input alone, one value per input (dim input): what it tells on average over held-out
-simulations, and what at this recording.
+can do with either input alone, one value per input (dim input): what it tells on average over
+held-out simulations, and what at this recording.
 """
 
 __all__ = ["InputComparison", "InputResults", "input_groups", "input_results"]

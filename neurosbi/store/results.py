@@ -2,17 +2,17 @@
 
 Groups (dims): ``posterior`` and ``prior`` (chain, draw), one variable per parameter with its unit
 and prior range in the attributes; ``sample_stats`` ``lp`` (chain, draw), and ``weight`` and
-``log_likelihood`` where the simulator has a likelihood; ``observed_data``
-``x`` (feature) and, of a sweep, ``voltage`` (time), of other data ``record``; ``constant_data``
-``current`` (time) of a sweep;
-``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
-simulator has traces, ``v`` or what else it gives (chain, trace, trace_time[, cell]); ``prior_predictive`` likewise without
-traces; ``training`` (epoch) where a network was trained; ``sweeps`` and ``sweep_gain`` where
-several sweeps were fitted together (see `sweep_results`); ``rounds`` (round) where the posterior
-was refined; ``calibration``, ``local_calibration`` and ``misspecification`` where those checks were
-made; ``sampling`` (parameter, chain) where Markov chains were run. What is not an array (configuration,
-seed, versions, verdict, stimulus) lies in the attributes of the root as JSON text. The group
-``checks`` (feature) holds the numbers of the checks for readers in other languages.
+``log_likelihood`` where the simulator has a likelihood; ``observed_data`` ``x`` (feature) and, of a
+sweep, ``voltage`` (time), of other data ``record``; ``constant_data`` ``current`` (time) of a
+sweep; ``posterior_predictive`` ``x``, ``status``, ``valid`` (chain, draw, feature) and, where the
+simulator has traces, ``v`` or what else it gives (chain, trace, trace_time[, cell]);
+``prior_predictive`` likewise without traces; ``training`` (epoch) where a network was trained;
+``sweeps`` and ``sweep_gain`` where several sweeps were fitted together (see `sweep_results`);
+``rounds`` (round) where the posterior was refined; ``calibration``, ``local_calibration`` and
+``misspecification`` where those checks were made; ``sampling`` (parameter, chain) where Markov
+chains were run. What is not an array (configuration, seed, versions, verdict, stimulus) lies in the
+attributes of the root as JSON text. The group ``checks`` (feature) holds the numbers of the checks
+for readers in other languages.
 
 `xarray.open_datatree` opens it, and `arviz.InferenceData.from_datatree` takes that; ArviZ 0.23's
 own ``from_zarr`` refuses every store of Zarr >= 3 and names the same way.

@@ -128,9 +128,10 @@ class SimulationStore:
     ) -> "SimulationStore":
         """The store at ``path`` for these simulations: made, taken up again, or lengthened to ``n``.
 
-        ``shard_size`` is the number of simulations of a shard (None: what the store has, or
-        about 64 shards in a new one); ``traces`` keeps the voltage in bins too. Raises `BadInputError`, and leaves the path as it is, if it
-        holds something else, simulations of another configuration, or shards of another size.
+        ``shard_size`` is the number of simulations of a shard (None: what the store has, or about
+        64 shards in a new one); ``traces`` keeps the voltage in bins too. Raises `BadInputError`,
+        and leaves the path as it is, if it holds something else, simulations of another
+        configuration, or shards of another size.
         """
         path = Path(path)
         if n < 1 or (shard_size is not None and shard_size < 1):

@@ -20,15 +20,15 @@ class TrainingConfig:
     Batches hold ``batch_size`` rows, fewer (at least 32) where an epoch would have fewer than
     ``min_steps`` steps; the learning rate then shrinks with the square root of the batch.
     ``epochs`` is the length of the learning-rate schedule (None: 20, and more where that would be
-    fewer steps than the method wants, at most 100); training may end earlier by ``patience`` (epochs
-    without a better validation loss) or ``max_minutes``. Validation uses
+    fewer steps than the method wants, at most 100); training may end earlier by ``patience``
+    (epochs without a better validation loss) or ``max_minutes``. Validation uses
     ``validation_fraction`` of the rows, at most ``max_validation``, all of them each epoch.
-    ``ema_decay`` averages the weights over steps; the average is validated and kept.
-    Data above ``memory_gb`` are streamed, shuffled within ``shuffle_rows`` rows at a time (None:
-    as many as fit). A checkpoint is written at most every ``checkpoint_seconds``.
-    ``threads`` None means 1: the networks are small, so more threads gain little on an idle
-    machine, and on a busy one they wait for each other (measured: 40 times slower with 2).
-    ``autocast`` (bfloat16) and ``compile`` act on GPUs only.
+    ``ema_decay`` averages the weights over steps; the average is validated and kept. Data above
+    ``memory_gb`` are streamed, shuffled within ``shuffle_rows`` rows at a time (None: as many as
+    fit). A checkpoint is written at most every ``checkpoint_seconds``. ``threads`` None means 1:
+    the networks are small, so more threads gain little on an idle machine, and on a busy one they
+    wait for each other (measured: 40 times slower with 2). ``autocast`` (bfloat16) and ``compile``
+    act on GPUs only.
     """
 
     epochs: int | None = None

@@ -1,7 +1,7 @@
 """The pyloric network and its features once more: slow, in double precision, written apart.
 
-The network advances as the published code does: every update of a step uses the old values, sample 0
-is the initial state, and the noise current of sample i acts on the way to it. Features follow the
+The network advances as the published code does: every update of a step uses the old values, sample
+0 is the initial state, and the noise current of sample i acts on the way to it. Features follow the
 definitions of Deistler et al. 2022 from whole traces, with SciPy's filter.
 """
 
@@ -79,7 +79,8 @@ def inactivation(v):
 def integrate(theta, *, dt, total, current=None, kelvin=283.0, q10=None):
     """V in mV and power in nW/cm2 [time, cell] of one parameter set (synapses in nS).
 
-    ``current`` [time, cell] in uA. ``q10``: dictionary with g (8), syn_g, tau_m, tau_h, ca, tau_syn.
+    ``current`` [time, cell] in uA. ``q10``: dictionary with g (8), syn_g, tau_m, tau_h, ca,
+    tau_syn.
     """
     q = {
         "g": np.full(8, 1.5),

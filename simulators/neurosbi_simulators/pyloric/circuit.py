@@ -1,18 +1,19 @@
 """The parameters of the circuit, their prior, and how they become rows of the kernel.
 
-Order: eight maximal conductances of each of AB/PD, LP and PY (mS/cm2), then seven synapses (nS), and
-on request fifteen Q10s. Bounds are those of Goncalves et al. 2020: the range of the cells of Prinz et
-al. 2004, padded; synapses from 0.01 nS to 1 uS (AB to LP: 10 uS), uniform in their logarithm.
+Order: eight maximal conductances of each of AB/PD, LP and PY (mS/cm2), then seven synapses (nS),
+and on request fifteen Q10s. Bounds are those of Goncalves et al. 2020: the range of the cells of
+Prinz et al. 2004, padded; synapses from 0.01 nS to 1 uS (AB to LP: 10 uS), uniform in their
+logarithm.
 
 With f = Q10^((T - 283 K) / 10 K), conductances are multiplied by f and time constants divided by f.
 The activations of CaS and KCa have Q10s of their own, 2.0 and 1.6, always.
 
 References
 ----------
-Prinz et al. 2004, doi:10.1038/nn1352; Goncalves et al. 2020, doi:10.7554/eLife.56261; Deistler et al.
-2022, doi:10.1073/pnas.2207632119; Caplan et al. 2014, doi:10.1523/JNEUROSCI.0280-14.2014 (Q10s). We
-differ: synapses are given in nS with a log-uniform prior, which is the published uniform prior of
-their logarithm.
+Prinz et al. 2004, doi:10.1038/nn1352; Goncalves et al. 2020, doi:10.7554/eLife.56261; Deistler et
+al. 2022, doi:10.1073/pnas.2207632119; Caplan et al. 2014, doi:10.1523/JNEUROSCI.0280-14.2014
+(Q10s). We differ: synapses are given in nS with a log-uniform prior, which is the published uniform
+prior of their logarithm.
 """
 
 __all__ = [

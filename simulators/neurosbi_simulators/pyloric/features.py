@@ -1,7 +1,8 @@
 """Features of the pyloric rhythm: what they are called, their units, and how they follow.
 
 Definitions of spike, burst, plateau and energy: `bursts`; of cycle, triphasic and pyloric-like:
-`rhythm`. NaN means undefined: no burst, fewer than two AB/PD bursts, a rhythm that is not triphasic.
+`rhythm`. NaN means undefined: no burst, fewer than two AB/PD bursts, a rhythm that is not
+triphasic.
 
 Sets
 ----
@@ -10,7 +11,8 @@ Sets
 ``deistler2022``
     The 15 features of Deistler et al. 2022 (doi:10.1073/pnas.2207632119), in their order.
 ``full``
-    All of these, and moments of the voltage, counts, energies and whether the rhythm is pyloric-like.
+    All of these, and moments of the voltage, counts, energies and whether the rhythm is
+    pyloric-like.
 """
 
 __all__ = ["DEFAULT_SET", "FEATURES", "FEATURE_SETS", "compute_features"]

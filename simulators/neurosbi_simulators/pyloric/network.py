@@ -1,14 +1,15 @@
 """The pyloric network of the crustacean stomatogastric ganglion as a `Simulator`.
 
 Three cells (AB/PD, LP, PY) with eight membrane currents each, coupled by seven inhibitory synapses,
-without any input but noise. See `integrate` for the equations, `rates` for the channels, `circuit` for
-the parameters and `features` for what is measured.
+without any input but noise. See `integrate` for the equations, `rates` for the channels, `circuit`
+for the parameters and `features` for what is measured.
 
 References
 ----------
-Prinz et al. 2004, doi:10.1038/nn1352; Goncalves et al. 2020, doi:10.7554/eLife.56261; Deistler et al.
-2022, doi:10.1073/pnas.2207632119. We differ: the noise current of a step is scaled by 1/sqrt(dt), so
-that its effect does not depend on dt; at the published step of 0.025 ms it is the published noise.
+Prinz et al. 2004, doi:10.1038/nn1352; Goncalves et al. 2020, doi:10.7554/eLife.56261; Deistler et
+al. 2022, doi:10.1073/pnas.2207632119. We differ: the noise current of a step is scaled by
+1/sqrt(dt), so that its effect does not depend on dt; at the published step of 0.025 ms it is the
+published noise.
 """
 
 __all__ = ["PyloricNetwork"]

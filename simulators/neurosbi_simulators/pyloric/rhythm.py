@@ -1,9 +1,9 @@
 """The rhythm of the network from the bursts of its cells.
 
 A *cycle* lasts from the start of one AB/PD burst to that of the next. It is triphasic if exactly
-one burst of each cell starts in it. Where at least 90 % of the cycles are triphasic, delays and gaps
-are means over these; elsewhere they are undefined. A triphasic rhythm is *pyloric-like* if in at
-least 70 % of the triphasic cycles LP starts and ends no later than PY, and AB/PD ends before LP
+one burst of each cell starts in it. Where at least 90 % of the cycles are triphasic, delays and
+gaps are means over these; elsewhere they are undefined. A triphasic rhythm is *pyloric-like* if in
+at least 70 % of the triphasic cycles LP starts and ends no later than PY, and AB/PD ends before LP
 starts.
 
 References: A. A. Prinz, D. Bucher, E. Marder, Nat. Neurosci. 2004, doi:10.1038/nn1352.

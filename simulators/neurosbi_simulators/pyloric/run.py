@@ -40,8 +40,9 @@ class Circuit:
 class Run:
     """What the kernel accumulated, by simulation.
 
-    ``states[sim, cell, row]``, ``moments[sim, cell, power]``, ``rhythm[sim, row]`` and ``alive[sim]``
-    over ``samples`` of ``dt`` ms; ``traces`` [2, sim, time, cell], voltage and power, where asked for.
+    ``states[sim, cell, row]``, ``moments[sim, cell, power]``, ``rhythm[sim, row]`` and
+    ``alive[sim]`` over ``samples`` of ``dt`` ms; ``traces`` [2, sim, time, cell], voltage and
+    power, where asked for.
     """
 
     def __init__(self, n: int, *, samples: int, dt: float) -> None:

@@ -2,9 +2,9 @@
 
 Voltage is smoothed by a Savitzky-Golay filter (cubic, 0.5 ms): sample k of the window [onset, end)
 is the value at k of the cubic fitted to the samples about it; the first and last half window use
-the cubic of the first and last whole one. Moments are sums about the first voltage of the window, in
-double precision. ``buffer`` [cell, (lead + TILE) * LANES] holds the voltages of a tile behind the ``lead``
-last ones of the tile before, as many as the filter looks back.
+the cubic of the first and last whole one. Moments are sums about the first voltage of the window,
+in double precision. ``buffer`` [cell, (lead + TILE) * LANES] holds the voltages of a tile behind
+the ``lead`` last ones of the tile before, as many as the filter looks back.
 """
 
 __all__ = ["N_MOMENT_ROWS", "accumulate_tile", "begin_block", "end_block", "ring_of"]

@@ -49,8 +49,8 @@ class Hazard:
 class SpikingNetwork:
     """One parameter set: arrays [population], ``p`` and ``w`` [to, from]; mV and ms.
 
-    ``hazard`` is None for neurons with a sharp threshold. ``everyone`` joins every pair of neurons with
-    the weight p w instead of drawing connections.
+    ``hazard`` is None for neurons with a sharp threshold. ``everyone`` joins every pair of neurons
+    with the weight p w instead of drawing connections.
     """
 
     names: tuple[str, ...]
