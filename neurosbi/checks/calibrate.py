@@ -70,8 +70,8 @@ def calibrate(
             stopped = time_limit is not None and elapsed > time_limit and done < simulations
             if time_limit is not None and elapsed > time_limit and len(parts) == 1:
                 raise BadInputError(
-                    f"the time limit of {time_limit:g} s is too short for one batch: {n} "
-                    f"simulations with {draws} draws each took {elapsed:.3g} s; allow more "
+                    f"the time limit is too short for one batch: {n} simulations with {draws} "
+                    f"draws each took {elapsed:.3g} s and had {time_limit:g} s; allow more "
                     "(--time-limit)"
                 )
     if not any(len(p) for p in parts):

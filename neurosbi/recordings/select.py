@@ -27,6 +27,8 @@ def parse_sweeps(text: str) -> tuple[int, ...]:
 
     Raises `BadInputError` for anything else than numbers, ranges and commas.
     """
+    if not text.strip():
+        raise BadInputError("no sweeps are named; write them like 12,14-18")
     numbers: set[int] = set()
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)

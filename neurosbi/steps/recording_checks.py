@@ -149,8 +149,8 @@ def check_locally(
             if time_limit is not None and elapsed > time_limit:
                 if len(parts) == 1:
                     raise BadInputError(
-                        f"the time limit of {time_limit:g} s is too short for one batch: "
-                        f"{len(block)} posteriors took {elapsed:.3g} s; allow more (--time-limit)"
+                        f"the time limit is too short for one batch: {len(block)} posteriors took "
+                        f"{elapsed:.3g} s and had {time_limit:g} s; allow more (--time-limit)"
                     )
                 break
     z = np.concatenate(parts, axis=1) if parts else np.empty((1 + _DRAWS, 0, pairs.theta.shape[1]))

@@ -39,7 +39,13 @@ def test_parse_inverts_format(numbers):
     assert parse_sweeps(format_sweeps(numbers)) == tuple(sorted(numbers))
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,,2", "3-1", "-3", "1.5", "1-2-3", "0-999999999"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_no_sweep_is_named(text):
+    with pytest.raises(BadInputError, match="no sweeps are named"):
+        parse_sweeps(text)
+
+
+@pytest.mark.parametrize("text", ["a", "1,,2", "3-1", "-3", "1.5", "1-2-3", "0-999999999"])
 def test_parse_refuses(text):
     with pytest.raises(BadInputError):
         parse_sweeps(text)
