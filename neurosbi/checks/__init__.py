@@ -5,7 +5,12 @@ from neurosbi.checks.calibration import Calibration
 from neurosbi.checks.importance import judge_importance
 from neurosbi.checks.local_calibration import LocalCalibration, local_calibration
 from neurosbi.checks.misspecification import Misspecification, misspecification
-from neurosbi.checks.predictive import PredictiveCheck, compare_predictive, predictive_check
+from neurosbi.checks.predictive import (
+    PredictiveCheck,
+    compare_predictive,
+    predictive_check,
+    predictive_draws,
+)
 from neurosbi.checks.prior_predictive import PriorPredictiveCheck, prior_predictive_check
 from neurosbi.checks.selection import producible_features
 from neurosbi.checks.spread import feature_spread
@@ -32,6 +37,7 @@ __all__ = [
     "mean_distance",
     "misspecification",
     "predictive_check",
+    "predictive_draws",
     "prior_predictive_check",
     "producible_features",
     "used_checks",

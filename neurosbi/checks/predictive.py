@@ -9,11 +9,16 @@ with s_f the spread of the feature over prior simulations at the same stimulus (
 threshold without a spike) has no distance: there, what counts is whether recording and predictions
 agree that it is undefined.
 
+A feature is *missed* where the predictions exclude the recording: p_f < 0.01 / number of features,
+with p_f the two-sided probability of a prediction as far out as x_o,f. Some hundred draws do not
+show probabilities that small, so the tail beyond the outermost tenth of the draws is taken to be
+exponential, with the mean of their excess. Normal tails are thinner: the check is on the safe side.
+
 References: Gelman, Meng, Stern (1996), Statistica Sinica 6:733, on predictive checks; the average
 distance relative to the prior spread is our choice of discrepancy.
 """
 
-__all__ = ["PredictiveCheck", "compare_predictive", "predictive_check"]
+__all__ = ["PredictiveCheck", "compare_predictive", "predictive_check", "predictive_draws"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -29,11 +34,16 @@ from neurosbi.seeds import derive_seed
 if TYPE_CHECKING:
     import xarray as xr
 
-# The two-sided share of predictive draws that may lie beyond the observation before a feature
-# counts as missed, divided by the number of features compared (Bonferroni).
+# The two-sided probability below which an observed value counts as missed, divided by the number of
+# features compared (Bonferroni).
 MISSED_SHARE = 0.01
+# The outermost draws that tell how a tail goes on: this share of them, but not fewer than so many.
+_TAIL_SHARE, _TAIL_DRAWS = 0.1, 10
 # Below a quarter of the prior spread a mismatch hardly moves a parameter, however certain it is.
 MISSED_DISTANCE = 0.25
+# A fit simulates so many draws, fewer of slow models: a twentieth of what their network is trained on
+# by default, but enough to tell how their tails go on.
+_MOST_DRAWS, _FEWEST_DRAWS = 500, 100
 # The majority of draws disagrees with the recording about whether a feature exists.
 _DISAGREEING = 0.5
 
@@ -46,8 +56,9 @@ class PredictiveCheck:
     time; ``v`` in mV) those of the first draws or None where the simulator has none.
     ``spread[feature]`` is the unit of ``distance[feature]`` and ``prior_distance[feature]`` (the
     same for prior simulations). ``quantile`` and ``prior_quantile`` say where the observation lies
-    within predictive and prior-predictive values (0 to 1). ``defined`` and ``prior_defined`` are
-    the fractions of valid simulations with a value. NaN: not computable.
+    within predictive and prior-predictive values (0 to 1), ``tail`` how probable a prediction as
+    far out is (two-sided). ``defined`` and ``prior_defined`` are the fractions of valid simulations
+    with a value. NaN: not computable.
     """
 
     features: tuple[Feature, ...]
@@ -61,6 +72,7 @@ class PredictiveCheck:
     prior_distance: np.ndarray
     quantile: np.ndarray
     prior_quantile: np.ndarray
+    tail: np.ndarray
     defined: np.ndarray
     prior_defined: np.ndarray
     median: np.ndarray
@@ -118,9 +130,8 @@ class PredictiveCheck:
     def missed(self) -> np.ndarray:
         """bool [feature]: the predictions exclude the observed value by a relevant distance."""
         compared = max(1, int(np.isfinite(self.distance).sum()))
-        tail = MISSED_SHARE / 2 / compared
         with np.errstate(invalid="ignore"):
-            beyond = (self.quantile < tail) | (self.quantile > 1 - tail)
+            beyond = self.tail < MISSED_SHARE / compared
             off = np.abs(self.median - self.x_observed) > MISSED_DISTANCE * self.spread
         return beyond & off
 
@@ -146,6 +157,11 @@ class PredictiveCheck:
         if self.presence[i] < 0.95:
             return f"undefined in {100 * (1 - self.defined[i]):.0f} % of the predictions"
         return ""
+
+
+def predictive_draws(simulator: Simulator, most: int = _MOST_DRAWS) -> int:
+    """How many posterior draws a fit simulates at one stimulus: ``most``, fewer of slow models."""
+    return min(most, max(_FEWEST_DRAWS, simulator.fit_simulations // 20))
 
 
 def predictive_check(
@@ -229,6 +245,7 @@ def compare_predictive(
         prior_distance=_distance(prior, x_observed, spread),
         quantile=_quantile_of(values, x_observed),
         prior_quantile=_quantile_of(prior, x_observed),
+        tail=_tail_of(values, x_observed),
         defined=_defined_fraction(values, valid),
         prior_defined=_defined_fraction(prior, prior_valid),
         median=column_quantiles(values, [0.5])[0],
@@ -276,6 +293,27 @@ def _quantile_of(values: np.ndarray, x_observed: np.ndarray) -> np.ndarray:
         if len(column) and np.isfinite(observed):
             result[i] = np.mean(column < observed) + 0.5 * np.mean(column == observed)
     return result
+
+
+def _tail_of(values: np.ndarray, x_observed: np.ndarray) -> np.ndarray:
+    """Two-sided probability of a value as far out as the observation, float64 [feature]."""
+    result = np.full(len(x_observed), np.nan)
+    for i, observed in enumerate(x_observed):
+        column = values[np.isfinite(values[:, i]), i]
+        if len(column) >= 2 * _TAIL_DRAWS and np.isfinite(observed):
+            one_side = min(_above(column, observed), _above(-column, -observed))
+            result[i] = min(1.0, 2.0 * one_side)
+    return result
+
+
+def _above(values: np.ndarray, limit: float) -> float:
+    """Probability of a value of at least ``limit``, beyond the outermost values by extrapolation."""
+    share = max(_TAIL_SHARE, _TAIL_DRAWS / len(values))
+    edge = np.quantile(values, 1.0 - share)
+    if limit <= edge:
+        return float(np.mean(values >= limit))
+    excess = values[values > edge] - edge
+    return share * float(np.exp((edge - limit) / excess.mean())) if len(excess) else 0.0
 
 
 def _defined_fraction(values: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from neurosbi.contract.families import (
     family_from_dict,
 )
 from neurosbi.contract.feature_table import FeatureTable
-from neurosbi.contract.hard_limits import check_hard_limits
 from neurosbi.contract.prior_region import PriorRegion
 from neurosbi.contract.recording import (
     COARSEST_DT,
@@ -75,7 +74,6 @@ __all__ = [
     "SweepSets",
     "TraceBins",
     "at_positions",
-    "check_hard_limits",
     "family_from_dict",
     "in_words",
     "is_valid",

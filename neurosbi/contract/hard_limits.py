@@ -14,20 +14,24 @@ def check_hard_limits(
     parameters: Sequence[Parameter],
     theta: np.ndarray,
     *,
-    signed: Collection[str] = (),
-    positive: Collection[str] = (),
+    signed: Collection[str] | None,
+    positive: Collection[str],
 ) -> None:
-    """``theta[sim, theta]`` is nowhere negative, but for the parameters named in ``signed``.
+    """Refuse ``theta[sim, theta]`` where a parameter is negative that cannot be.
 
-    Those in ``positive`` are not zero either. Raises `BadInputError` with the first that is.
+    The parameters named in ``signed`` can (None: all), those in ``positive`` cannot even be zero.
+    Raises `BadInputError` that names the first row with such a value.
     """
-    for column, p in enumerate(parameters):
-        if p.name in signed:
-            continue
-        values = theta[:, column]
-        rows = np.flatnonzero(values <= 0 if p.name in positive else values < 0)
-        if len(rows):
-            raise BadInputError(
-                f"theta row {rows[0]} has {p.name} = {values[rows[0]]:g} {p.unit}, but it cannot be "
-                "negative" + (" or zero" if p.name in positive else "")
-            )
+    names = [p.name for p in parameters]
+    never_zero = np.isin(names, list(positive))
+    never_negative = ~np.isin(names, names if signed is None else list(signed)) | never_zero
+    bad = np.argwhere((theta < 0) & never_negative | (theta == 0) & never_zero)
+    if len(bad):
+        row, column = bad[0]
+        p = parameters[column]
+        unit = "" if p.unit == "1" else f" {p.unit}"
+        raise BadInputError(
+            f"theta row {row} has {p.name} = {theta[row, column]:g}{unit}, but it cannot be negative"
+            + (" or zero" if never_zero[column] else "")
+            + f"; its prior goes from {p.low:g} to {p.high:g}{unit}"
+        )

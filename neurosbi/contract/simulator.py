@@ -16,7 +16,7 @@ __all__ = [
 import copy
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -31,6 +31,7 @@ from neurosbi.contract.families import (
     SweepSets,
 )
 from neurosbi.contract.feature_table import FeatureTable
+from neurosbi.contract.hard_limits import check_hard_limits
 from neurosbi.contract.prior_region import PriorRegion
 from neurosbi.contract.recording import Sweep
 from neurosbi.contract.spike_trains import SpikeTrains
@@ -118,6 +119,10 @@ class Simulator(ABC):
     setting_table: ClassVar[tuple[Setting, ...]] = ()
     feature_sets: ClassVar[Mapping[str, tuple[Feature, ...]]]
     default_features: ClassVar[str] = "default"
+    may_be_negative: ClassVar[Collection[str] | None] = None
+    """Parameters that make sense below zero; values of others are refused there. None: all do."""
+    must_be_positive: ClassVar[Collection[str]] = ()
+    """Parameters that make no sense at zero either, such as time constants."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Packages it cannot simulate without that do not come with it, by the names they are imported
     by; `neurosbi doctor` looks for them."""
@@ -384,7 +389,8 @@ class Simulator(ABC):
     def check_theta(self, theta: np.ndarray) -> np.ndarray:
         """``theta`` as contiguous float64 [sim, theta].
 
-        Raises `BadInputError` if the width is wrong or a value is not a finite number.
+        Raises `BadInputError` if the width is wrong, a value is not a finite number, or one is
+        negative or zero that cannot be (``may_be_negative``, ``must_be_positive``).
         """
         try:
             theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, dtype=np.float64)))
@@ -405,4 +411,7 @@ class Simulator(ABC):
             raise BadInputError(
                 f"theta row {row} has a {self.parameters[column].name} that is not finite"
             )
+        check_hard_limits(
+            self.parameters, theta, signed=self.may_be_negative, positive=self.must_be_positive
+        )
         return theta

@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosbi.checks import predictive_draws
 from neurosbi.contract import Recorded, Simulator, SweepSets
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.steps.announce import announce
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.existing import Existing, claim_folder
 from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
 from neurosbi.steps.fit_network import cached, new_network
-from neurosbi.steps.infer import infer, predictive_draws
+from neurosbi.steps.infer import infer
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import write_result
-from neurosbi.steps.sweeps import condition_of
-from neurosbi.steps.timer import Timer
+from neurosbi.steps.sweeps import SweepChecks, condition_of
 from neurosbi.store import config_hash
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def fit(
     or "both"; the result then says which of them told more.
     The method "mcmc" trains no network: for simulators with a likelihood it runs Markov chains on
     the exact posterior (options ``chains``, ``tune``, ``time_limit``).
-    ``samples`` posterior draws are kept; the first of them, `infer.predictive_draws`, are simulated
+    ``samples`` posterior draws are kept; the first 500, of slow models at least 100, are simulated
     for the checks.
 
     ``rounds`` above 1 refine the posterior of this recording: each further round simulates
@@ -101,14 +102,22 @@ def fit(
 
     Raises `BadInputError`, `FitError`, `MissingResourceError` or `InterruptedRunError`.
     """
-    from neurosbi.inference import method_config
-    from neurosbi.training import resolve_device, thread_limit
+    from neurosbi.training import resolve_device
 
     if (simulations is not None and simulations < 1) or samples < 100:
         raise BadInputError("a fit needs at least 1 simulation and 100 samples")
     if rounds < 1:
         raise BadInputError(f"a fit has at least 1 round, got rounds = {rounds}")
-    where = resolve_device(device)
+    resolve_device(device)
+    how = Execution(seed, device, threads, progress)
+    what = {
+        "simulator": simulator,
+        "sweeps": sweeps,
+        "features": features,
+        "settings": settings,
+        "area": area,
+        "junction_potential": junction_potential,
+    }
     if method == MCMC:
         only_for_networks = {
             "--network": network is not None,
@@ -116,91 +125,87 @@ def fit(
             "--inputs": inputs is not None,
             "--simulations": simulations is not None,
         }
-        for argument, given in only_for_networks.items():
-            if given:
+        for argument, there in only_for_networks.items():
+            if there:
                 raise BadInputError(f"method {MCMC} trains no network; leave {argument} out")
         return fit_by_likelihood(
             recording,
-            simulator=simulator,
-            sweeps=sweeps,
+            how,
             samples=samples,
-            features=features,
-            settings=settings,
-            area=area,
-            junction_potential=junction_potential,
             output=output,
-            threads=threads,
-            seed=seed,
             existing=existing,
-            progress=progress,
             options=options,
+            **what,
         )
     if inputs is not None:
         options = {**options, "inputs": inputs}
+    return _fit_by_network(
+        recording,
+        how,
+        method=method,
+        simulations=simulations,
+        samples=samples,
+        network=network,
+        rounds=rounds,
+        output=output,
+        existing=existing,
+        options=options,
+        **what,
+    )
+
+
+def _fit_by_network(
+    recording: str | Path | Recorded,
+    how: Execution,
+    *,
+    method: str,
+    simulations: int | None,
+    samples: int,
+    network: "str | Path | Network | None",
+    rounds: int,
+    output: str | Path | None,
+    existing: Existing,
+    options: Mapping[str, Any],
+    **what: Any,
+) -> Result:
+    """`fit` by the methods that train networks; ``what`` goes to `plan_fit`."""
+    from neurosbi.inference import method_config
+    from neurosbi.training import resolve_device, thread_limit
+
     method_config(method, **options)  # what cannot work is said before any work is done
     given_network = _given_network(network, {} if rounds > 1 else options)
-    timer = Timer()
-    with timer("reading"):
+    with how.timer("reading"):
         plan = plan_fit(
             recording,
-            simulator=simulator,
             method=method,
-            sweeps=sweeps,
-            features=features,
-            settings=settings,
-            area=area,
-            junction_potential=junction_potential,
             network=given_network,
-            inputs=inputs or "features",
+            inputs=options.get("inputs", "features"),
+            **what,
         )
     if rounds > 1 and plan.trace is not None:
         raise BadInputError(
             "rounds refine posteriors given features only; leave --rounds out, or use --inputs features"
         )
-    by_default = simulations is None
-    if simulations is None:
-        simulations = plan.simulator.fit_simulations * (SET_FACTOR if plan.together else 1)
+    default = plan.simulator.fit_simulations * (SET_FACTOR if plan.together else 1)
+    in_round = round(default * _ROUND_SHARE) if simulations is None else simulations
+    simulations = default if simulations is None else simulations
     if given_network is None:
-        training = {"simulations": simulations, "seed": seed, "options": options}
+        training = {"simulations": simulations, "seed": how.seed, "options": options}
     else:
         training = _provenance(given_network, network)
-    in_round = round(simulations * _ROUND_SHARE) if by_default else simulations
     if rounds > 1:
         training |= {"rounds": rounds, "round_simulations": in_round, "options": options}
     plan = replace(
-        plan, config={**plan.config, **training, "samples": samples, "sampling_seed": seed}
+        plan, config={**plan.config, **training, "samples": samples, "sampling_seed": how.seed}
     )
     folder = Path(output) if output is not None else plan.folder
-    done = claim_folder(folder, plan, existing, show=progress)
+    done = claim_folder(folder, plan, existing, show=how.progress)
     if done is not None:
         return done
-    net = given_network
-    if net is None:
-        net = cached(plan, simulations=simulations, seed=seed, options=options, show=progress)
-    announce(plan, show=progress)
-    if net is None:
-        _warn_of_few_sets(plan, simulations, show=progress)
-    prior = prior_check(
-        plan,
-        simulations=simulations if given_network is None else None,
-        trained=net is not None,
-        seed=seed,
-        threads=threads,
-        timer=timer,
-        show=progress,
+    net, prior = _network_and_prior(
+        plan, how, given_network, simulations=simulations, options=options
     )
-    if net is None:
-        net = new_network(
-            plan,
-            simulations=simulations,
-            seed=seed,
-            device=device,
-            threads=threads,
-            progress=progress,
-            options=options,
-            timer=timer,
-        )
-    net = net.to(where)
+    net = net.to(resolve_device(how.device))
     with thread_limit(None):
         given = prior.given if net.card.get("withheld") else np.ones_like(prior.given)
         posterior = _posterior(plan, net, given)
@@ -208,39 +213,54 @@ def fit(
         if rounds > 1:
             from neurosbi.steps.refine import refine_fit
 
-            with timer("refinement"):
+            with how.timer("refinement"):
                 refinement = refine_fit(
                     plan,
                     posterior,
                     prior,
+                    how,
                     given=given,
                     rounds=rounds,
                     simulations=in_round,
                     options=options,
                     samples=samples,
                     draws=predictive_draws(plan.simulator),
-                    seed=seed,
-                    device=device,
-                    threads=threads,
-                    progress=progress,
                 )
             posterior = refinement.posterior
         result = infer(
-            plan,
-            net,
-            posterior,
-            prior,
-            given=given,
-            refinement=refinement,
-            samples=samples,
-            seed=seed,
-            threads=threads,
-            timer=timer,
-            show=progress,
+            plan, net, posterior, prior, how, given=given, refinement=refinement, samples=samples
         )
-    with timer("report"):
+    with how.timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder, network=posterior.network)
+
+
+def _network_and_prior(
+    plan: Plan,
+    how: Execution,
+    network: "Network | None",
+    *,
+    simulations: int,
+    options: Mapping[str, Any],
+) -> "tuple[Network, SweepChecks]":
+    """The ``network`` given, that in the cache or a new one; and simulations of the prior.
+
+    These come first: what the model cannot show at all is said before anything is trained.
+    """
+    net = network
+    if net is None:
+        net = cached(
+            plan, simulations=simulations, seed=how.seed, options=options, show=how.progress
+        )
+    announce(plan, show=how.progress)
+    if net is None:
+        _warn_of_few_sets(plan, simulations, show=how.progress)
+    prior = prior_check(
+        plan, how, simulations=simulations if network is None else None, trained=net is not None
+    )
+    if net is None:
+        net = new_network(plan, how, simulations=simulations, options=options)
+    return net, prior
 
 
 def _given_network(

@@ -24,13 +24,13 @@ from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.announce import announce
 from neurosbi.steps.assemble import assemble_result
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.existing import Existing, claim_folder
-from neurosbi.steps.infer import TRACES, predictive_draws, recording_facts, trace_stride
+from neurosbi.steps.infer import predictions, recording_facts
 from neurosbi.steps.plan import Plan, plan_fit
 from neurosbi.steps.prior_check import prior_check
 from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import write_result
-from neurosbi.steps.timer import Timer
 from neurosbi.store import cache_directory, config_hash
 from neurosbi.store.atomic import check_writable
 
@@ -78,13 +78,11 @@ def mcmc_options(**options: Any) -> McmcOptions:
 
 def fit_by_likelihood(
     recording: str | Path | Recorded,
+    how: Execution,
     *,
     samples: int,
     output: str | Path | None,
-    threads: int | None,
-    seed: int,
     existing: Existing,
-    progress: bool,
     options: Mapping[str, Any],
     **what: Any,
 ) -> Result:
@@ -92,8 +90,8 @@ def fit_by_likelihood(
 
     Raises `BadInputError` also for a simulator without a likelihood or its gradient.
     """
-    chosen, timer = mcmc_options(**options), Timer()
-    with timer("reading"):
+    chosen = mcmc_options(**options)
+    with how.timer("reading"):
         plan = plan_fit(recording, method=MCMC, **what)
     if not plan.simulator.has_gradient:
         raise BadInputError(
@@ -104,25 +102,16 @@ def fit_by_likelihood(
         raise BadInputError(
             f"method {MCMC} needs no simulations to be saved; fit the simulator with its whole prior"
         )
-    numbers = {"options": dict(options), "samples": samples, "sampling_seed": seed}
+    numbers = {"options": dict(options), "samples": samples, "sampling_seed": how.seed}
     plan = replace(plan, config={**plan.config, **numbers})
     folder = Path(output) if output is not None else plan.folder
-    done = claim_folder(folder, plan, existing, show=progress)
+    done = claim_folder(folder, plan, existing, show=how.progress)
     if done is not None:
         return done
-    announce(plan, show=progress)
-    checkpoint = _checkpoint(plan, chosen, show=progress)
-    result, finished = _sampled(
-        plan,
-        chosen,
-        checkpoint,
-        samples=samples,
-        seed=seed,
-        threads=threads,
-        timer=timer,
-        show=progress,
-    )
-    with timer("report"):
+    announce(plan, show=how.progress)
+    checkpoint = _checkpoint(plan, chosen, show=how.progress)
+    result, finished = _sampled(plan, chosen, checkpoint, how, samples=samples)
+    with how.timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     if finished:
         checkpoint.remove()
@@ -130,7 +119,7 @@ def fit_by_likelihood(
         say(
             "the time is over, the chains are kept: the same fit with --existing overwrite goes on "
             "from them",
-            show=progress,
+            show=how.progress,
         )
     return replace(result, folder=folder)
 
@@ -139,36 +128,30 @@ def _sampled(
     plan: Plan,
     options: McmcOptions,
     checkpoint: "ChainCheckpoint",
+    how: Execution,
     *,
     samples: int,
-    seed: int,
-    threads: int | None,
-    timer: Timer,
-    show: bool,
 ) -> tuple[Result, bool]:
     """Posterior draws by Markov chains, checks and the verdict; and whether the chains are done."""
     import torch
 
-    from neurosbi.checks import predictive_check
     from neurosbi.inference.mcmc import sample_posterior
     from neurosbi.priors import BoxPrior
 
-    simulator, observation = plan.simulator, plan.observation
-    prior = prior_check(
-        plan, simulations=None, trained=False, seed=seed, threads=threads, timer=timer, show=show
-    )
-    with timer("sampling"):
+    simulator = plan.simulator
+    prior = prior_check(plan, how, simulations=None, trained=False)
+    with how.timer("sampling"):
         chains = sample_posterior(
             simulator,
             plan.observations,
             chains=options.chains,
             draws=max(DRAWS, -(-samples // options.chains)),
             tune=options.tune,
-            seed=derive_seed(seed, "posterior"),
+            seed=derive_seed(how.seed, "posterior"),
             time_limit=options.time_limit,
-            threads=threads,
+            threads=how.threads,
             checkpoint=checkpoint,
-            progress=show,
+            progress=how.progress,
         )
     # by turns, so that the first draws, which are simulated, are of all chains
     theta = chains.theta.swapaxes(0, 1).reshape(-1, len(simulator.parameters))
@@ -179,34 +162,24 @@ def _sampled(
     rows = (kept[:, None] * options.chains + np.arange(options.chains)).ravel()[:samples]
     theta, likelihood = theta[rows], likelihood[rows]
     log_prior = BoxPrior(simulator.parameters, dtype=torch.float64).log_prob(torch.as_tensor(theta))
-    say("simulating from the posterior", show=show)
-    with timer("predictive checks"):
-        check = predictive_check(
-            simulator,
-            observation,
-            theta[: predictive_draws(simulator)],
-            seed=derive_seed(seed, "predictive check"),
-            prior_x=prior.batches[0].x,
-            prior_status=prior.batches[0].status,
-            n_traces=TRACES,
-            stride=trace_stride(plan),
-            threads=threads,
-        )
+    say("simulating from the posterior", show=how.progress)
+    with how.timer("predictive checks"):
+        predictive = predictions(plan, theta, prior, how)
     result = assemble_result(
         simulator,
-        observation,
+        plan.observation,
         theta=theta,
         log_prob=likelihood + log_prior.numpy(),
-        predictive=check,
+        predictive=predictive,
         prior_theta=prior.theta,
         prior_x=prior.batches[0].x,
         prior_status=prior.batches[0].status,
         further=tuple(_reasons(chains)),
         diagnostics={"sampling": _diagnostics(chains)},
-        seed=seed,
+        seed=how.seed,
         recording=recording_facts(plan),
         config=plan.config,
-        seconds=timer.seconds,
+        seconds=how.timer.seconds,
     )
     return result, chains.finished
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.simulate import simulate
-from neurosbi.steps.timer import Timer
 from neurosbi.store.atomic import check_writable
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def cached(
     plan: Plan, *, simulations: int, seed: int, options: Mapping[str, Any], show: bool
 ) -> "Network | None":
-    """The network of this configuration, if the cache holds a readable one."""
+    """The network of this configuration, if the cache holds a readable one; ``show`` says so."""
     from neurosbi.steps.train import cached_network
 
     try:
@@ -43,15 +43,7 @@ def cached(
 
 
 def new_network(
-    plan: Plan,
-    *,
-    simulations: int,
-    seed: int,
-    device: str,
-    threads: int | None,
-    progress: bool,
-    options: Mapping[str, Any],
-    timer: Timer,
+    plan: Plan, how: Execution, *, simulations: int, options: Mapping[str, Any]
 ) -> "Network":
     """Simulate and train, unless another process does so at this moment: then wait for it."""
     from filelock import FileLock
@@ -63,39 +55,39 @@ def new_network(
         plan.family,
         n=simulations,
         method=plan.method,
-        seed=seed,
+        seed=how.seed,
         options=options,
     )
     check_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=progress):
-        net = cached(plan, simulations=simulations, seed=seed, options=options, show=False)
+    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=how.progress):
+        net = cached(plan, simulations=simulations, seed=how.seed, options=options, show=False)
         if net is not None:
-            say("another process has trained the network meanwhile", show=progress)
+            say("another process has trained the network meanwhile", show=how.progress)
             return net
         say(
             "no trained network of this configuration yet: simulating and training, once",
-            show=progress,
+            show=how.progress,
         )
-        with timer("simulating"):
+        with how.timer("simulating"):
             store = simulate(
                 plan.simulator,
                 simulations,
                 stimulus=plan.family,
-                seed=seed,
-                threads=threads,
+                seed=how.seed,
+                threads=how.threads,
                 traces=plan.trace is not None,
-                progress=progress,
+                progress=how.progress,
             )
-        with timer("training"):
+        with how.timer("training"):
             return train(
                 store,
                 method=plan.method,
-                seed=seed,
-                device=device,
+                seed=how.seed,
+                device=how.device,
                 # what is there already was found to be unreadable
                 existing="overwrite" if path.exists() else "resume",
-                progress=progress,
+                progress=how.progress,
                 **options,
             )
 

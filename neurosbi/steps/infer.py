@@ -1,40 +1,31 @@
 """The last part of a fit: posterior samples, every check of them, and the verdict."""
 
-__all__ = ["TRACES", "infer", "predictive_draws", "recording_facts", "trace_stride"]
+__all__ = ["infer", "predictions", "recording_facts"]
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosbi.checks import Reason
+from neurosbi.checks import PredictiveCheck, Reason, predictive_check, predictive_draws
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.checks.remedies import MORE_SIMULATIONS, TEST_IT
 from neurosbi.contract import Recording
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.assemble import assemble_result
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.inputs import check_inputs, trace_reasons
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.result import Result
 from neurosbi.steps.sweeps import SweepChecks, check_sweeps
-from neurosbi.steps.timer import Timer
 
 if TYPE_CHECKING:
-    from neurosbi.contract import Simulator
+    from neurosbi.checks.misspecification import Misspecification
     from neurosbi.inference.network import Network, Posterior
     from neurosbi.inference.rounds import Refinement
 
-_MOST_PREDICTIVE = 500
-TRACES = 12
+_TRACES = 12
 _TRACE_POINTS = 20_000  # of the activity shown where no sweep was recorded
-
-
-def predictive_draws(simulator: "Simulator") -> int:
-    """How many posterior draws are simulated for the predictive check.
-
-    At most 500, fewer of slow models: a twentieth of what their network is trained on by default.
-    """
-    return max(1, min(_MOST_PREDICTIVE, simulator.fit_simulations // 20))
 
 
 def infer(
@@ -42,105 +33,66 @@ def infer(
     net: "Network",
     posterior: "Posterior",
     prior: SweepChecks,
+    how: Execution,
     *,
     given: np.ndarray,
     refinement: "Refinement | None",
     samples: int,
-    seed: int,
-    threads: int | None,
-    timer: Timer,
-    show: bool,
 ) -> Result:
     """Posterior samples, checks and the verdict.
 
     ``net`` is the network that serves every recording, ``posterior`` its word or that of the
-    rounds.
+    rounds; ``given[sweep, feature]`` are the features it is conditioned on.
     """
-    from neurosbi.checks import predictive_check
-    from neurosbi.steps.check import calibration_for_fit, takes_fresh_cases
     from neurosbi.steps.likelihood import weigh_draws
-    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
     from neurosbi.steps.refine import round_table
 
-    simulator, observation = plan.simulator, plan.observation
-    say("sampling the posterior and simulating from it", show=show)
-    with timer("sampling"):
-        theta = posterior.sample(samples, seed=derive_seed(seed, "posterior"))
+    say("sampling the posterior and simulating from it", show=how.progress)
+    with how.timer("sampling"):
+        theta = posterior.sample(samples, seed=derive_seed(how.seed, "posterior"))
         log_prob = posterior.log_prob(theta)
     importance = None
-    if simulator.has_likelihood:
-        with timer("likelihoods"):
-            importance = weigh_draws(
-                plan, posterior, samples=samples, seed=seed, threads=threads, progress=show
-            )
-    with timer("predictive checks"):
-        check = predictive_check(
-            simulator,
-            observation,
-            theta[: predictive_draws(simulator)],
-            seed=derive_seed(seed, "predictive check"),
-            prior_x=prior.batches[0].x,
-            prior_status=prior.batches[0].status,
-            n_traces=TRACES,
-            stride=trace_stride(plan),
-            threads=threads,
-        )
-        sweeps = (
-            check_sweeps(
-                simulator,
+    if plan.simulator.has_likelihood:
+        with how.timer("likelihoods"):
+            importance = weigh_draws(plan, posterior, how, samples=samples)
+    with how.timer("predictive checks"):
+        predictive = predictions(plan, theta, prior, how)
+        sweeps = inputs = None
+        if plan.together:
+            sweeps = check_sweeps(
+                plan.simulator,
                 net,
                 plan.sweeps,
                 theta,
                 prior,
                 given=given,
-                seed=seed,
-                threads=threads,
+                seed=how.seed,
+                threads=how.threads,
             )
-            if plan.together
-            else None
-        )
-        inputs = (
-            check_inputs(
-                simulator,
+        if plan.trace is not None:
+            inputs = check_inputs(
+                plan.simulator,
                 net,
-                observation,
+                plan.observation,
                 plan.trace,
                 prior.batches[0],
                 given=given[0],
-                seed=seed,
-                threads=threads,
+                seed=how.seed,
+                threads=how.threads,
             )
-            if plan.trace is not None
-            else None
-        )
-    diagnostics: dict[str, Any] = {}
-    reasons: list[Reason] = []
-    answering = posterior.network
-    with timer("calibration"):
-        calibration = calibration_for_fit(answering, simulator, threads=threads, progress=show)
-    if calibration is None:
-        remedy = TEST_IT if takes_fresh_cases(answering) else MORE_SIMULATIONS
-        untested = "the calibration of the network was not tested"
-        reasons.append(Reason("caution", untested, CALIBRATION, remedy))
+    diagnostics, reasons = _test_calibration(plan, posterior.network, how)
+    if plan.trace is not None:
+        reasons += trace_reasons(plan.simulator.feature_set, given[0])
     else:
-        diagnostics["calibration"] = calibration.to_dataset()
-        reasons += calibration.reasons
-    if inputs is not None:
-        reasons += trace_reasons(simulator.feature_set, given[0])
-    else:
-        with timer("misspecification"):
-            protocol = RecordedProtocol.of_fit(
-                net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
-            )
-            unlike = check_misspecification(net, protocol)
+        unlike = _test_misspecification(plan, net, prior, how, given=given)
         diagnostics["misspecification"] = unlike.to_dataset()
         reasons += unlike.reasons
     return assemble_result(
-        simulator,
-        observation,
+        plan.simulator,
+        plan.observation,
         theta=theta,
         log_prob=log_prob,
-        predictive=check,
+        predictive=predictive,
         prior_theta=prior.theta,
         prior_x=prior.batches[0].x,
         prior_status=prior.batches[0].status,
@@ -149,14 +101,60 @@ def infer(
         inputs=inputs,
         further=reasons,
         diagnostics=diagnostics,
-        seed=seed,
+        seed=how.seed,
         recording=recording_facts(plan),
         config=_config_of(plan, posterior.network),
         history=_columns(posterior.network.card["result"]["history"]),
-        seconds=timer.seconds,
+        seconds=how.timer.seconds,
         rounds=None if refinement is None else round_table(refinement),
         importance=importance,
     )
+
+
+def predictions(
+    plan: Plan, theta: np.ndarray, prior: SweepChecks, how: Execution
+) -> PredictiveCheck:
+    """The first draws of ``theta[draw, theta]``, simulated and compared with what figures show."""
+    return predictive_check(
+        plan.simulator,
+        plan.observation,
+        theta[: predictive_draws(plan.simulator)],
+        seed=derive_seed(how.seed, "predictive check"),
+        prior_x=prior.batches[0].x,
+        prior_status=prior.batches[0].status,
+        n_traces=_TRACES,
+        stride=_trace_stride(plan),
+        threads=how.threads,
+    )
+
+
+def _test_calibration(
+    plan: Plan, network: "Network", how: Execution
+) -> tuple[dict[str, Any], list[Reason]]:
+    """What there is to store of the calibration, and to say of it in the verdict."""
+    from neurosbi.steps.check import calibration_for_fit, takes_fresh_cases
+
+    with how.timer("calibration"):
+        calibration = calibration_for_fit(
+            network, plan.simulator, threads=how.threads, progress=how.progress
+        )
+    if calibration is not None:
+        return {"calibration": calibration.to_dataset()}, list(calibration.reasons)
+    remedy = TEST_IT if takes_fresh_cases(network) else MORE_SIMULATIONS
+    untested = "the calibration of the network was not tested"
+    return {}, [Reason("caution", untested, CALIBRATION, remedy)]
+
+
+def _test_misspecification(
+    plan: Plan, net: "Network", prior: SweepChecks, how: Execution, *, given: np.ndarray
+) -> "Misspecification":
+    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
+
+    with how.timer("misspecification"):
+        protocol = RecordedProtocol.of_fit(
+            net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
+        )
+        return check_misspecification(net, protocol)
 
 
 def recording_facts(plan: Plan) -> dict[str, Any]:
@@ -178,7 +176,7 @@ def recording_facts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def trace_stride(plan: Plan) -> int:
+def _trace_stride(plan: Plan) -> int:
     """Every how many steps a trace is kept: all of a sweep, enough for a figure of other data."""
     dt = plan.simulator.settings.get("dt")
     if isinstance(plan.recording, Recording) or not isinstance(dt, (int, float)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosbi.checks import Reason, compare_predictive
+from neurosbi.checks import Reason, compare_predictive, predictive_draws
 from neurosbi.contract import Feature, Observation, SimulationBatch, Simulator, in_words
 from neurosbi.seeds import derive_seed
 from neurosbi.store.input_results import InputComparison, InputResults
@@ -62,7 +62,7 @@ def check_inputs(
         gain = posterior.log_prob(theta) - network.prior_log_prob(theta)
         information.append(float(np.mean(gain)))
         batch = simulator.simulate(
-            theta[:_PREDICTIVE],
+            theta[: predictive_draws(simulator, _PREDICTIVE)],
             stimulus=observation.stimulus,
             seed=derive_seed(seed, "predictive check of inputs"),
             threads=threads,

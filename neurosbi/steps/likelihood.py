@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from neurosbi.inference.importance import ImportanceSamples, importance_sample
 from neurosbi.inference.likelihood_potential import summed_log_likelihood
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.plan import Plan
 
 if TYPE_CHECKING:
@@ -14,22 +15,16 @@ if TYPE_CHECKING:
 
 
 def weigh_draws(
-    plan: Plan,
-    posterior: "Posterior",
-    *,
-    samples: int,
-    seed: int,
-    threads: int | None,
-    progress: bool,
+    plan: Plan, posterior: "Posterior", how: Execution, *, samples: int
 ) -> ImportanceSamples:
     """The ``samples`` posterior draws of the fit with their weights."""
     return importance_sample(
         posterior,
         lambda theta: summed_log_likelihood(
-            plan.simulator, theta, plan.observations, threads=threads
+            plan.simulator, theta, plan.observations, threads=how.threads
         ),
         prior_log_prob=posterior.network.prior_log_prob,
         n=samples,
-        seed=derive_seed(seed, "posterior"),
-        progress=progress,
+        seed=derive_seed(how.seed, "posterior"),
+        progress=how.progress,
     )

@@ -7,10 +7,10 @@ import numpy as np
 from neurosbi.checks import producible_features
 from neurosbi.contract import FixedStimulus, Recording, SimulationBatch
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.simulate import simulate, store_path
 from neurosbi.steps.sweeps import SweepChecks, check_priors
-from neurosbi.steps.timer import Timer
 from neurosbi.store.simulation_layout import is_vacant
 
 _PRIOR = 4_000  # prior draws simulated at the recorded stimulus
@@ -20,14 +20,7 @@ _STORED = 10_000  # of the training simulations, where these were made under tha
 
 
 def prior_check(
-    plan: Plan,
-    *,
-    simulations: int | None,
-    trained: bool,
-    seed: int,
-    threads: int | None,
-    timer: Timer,
-    show: bool,
+    plan: Plan, how: Execution, *, simulations: int | None, trained: bool
 ) -> SweepChecks:
     """Prior simulations at the observed stimuli, and which features they can produce.
 
@@ -37,16 +30,16 @@ def prior_check(
     network is trained.
     """
     fixed = isinstance(plan.family, FixedStimulus) and not isinstance(plan.recording, Recording)
-    path = store_path(plan.simulator, None, plan.family, seed, False)
+    path = store_path(plan.simulator, None, plan.family, how.seed, False)
     if simulations is not None and fixed and not (trained and is_vacant(path)):
-        with timer("simulating"):
+        with how.timer("simulating"):
             store = simulate(
                 plan.simulator,
                 simulations,
                 stimulus=plan.family,
-                seed=seed,
-                threads=threads,
-                progress=show,
+                seed=how.seed,
+                threads=how.threads,
+                progress=how.progress,
             )
         rows = store.read(0, min(_STORED, len(store)))
         batch = SimulationBatch(rows.x.astype(np.float64), rows.status)
@@ -58,8 +51,13 @@ def prior_check(
         )
         return SweepChecks(rows.theta, (batch,), given[None])
     n = _PRIOR if plan.simulator.smallest_batch >= _COMPILED else _FEWER
-    with timer("prior simulations"):
-        theta = plan.simulator.sample_prior(n, seed=derive_seed(seed, "prior check"))
+    with how.timer("prior simulations"):
+        theta = plan.simulator.sample_prior(n, seed=derive_seed(how.seed, "prior check"))
         return check_priors(
-            plan.simulator, plan.observations, theta, seed=seed, threads=threads, show=show
+            plan.simulator,
+            plan.observations,
+            theta,
+            seed=how.seed,
+            threads=how.threads,
+            show=how.progress,
         )

@@ -24,6 +24,7 @@ from neurosbi.inference.target import Pool, Target
 from neurosbi.inference.truncated import EPSILON
 from neurosbi.progress import progress_bar, say
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.sweeps import SweepChecks, check_draws, predictive_seed
 from neurosbi.store import atomic_path, cache_directory, config_hash
@@ -39,6 +40,7 @@ def refine_fit(
     plan: Plan,
     first: "Posterior",
     prior: SweepChecks,
+    how: Execution,
     *,
     given: np.ndarray,
     rounds: int,
@@ -46,10 +48,6 @@ def refine_fit(
     options: Mapping[str, Any],
     samples: int,
     draws: int,
-    seed: int,
-    device: str,
-    threads: int | None,
-    progress: bool,
 ) -> Refinement:
     """Refine the posterior ``first`` of the plan's sweeps in up to ``rounds`` rounds.
 
@@ -57,10 +55,11 @@ def refine_fit(
     sweep, fewer for a set. ``given[sweep, feature]`` are the features used. The distance of a round
     is that of the first ``draws`` of its ``samples``, averaged over sweeps: what the report shows.
     """
-    target = _target(plan, given, seed=seed, threads=threads, progress=progress)
+    seed = how.seed
+    target = _target(plan, given, seed=seed, threads=how.threads, progress=how.progress)
     n = max(1, simulations // len(plan.observations))
     shelf = _CacheShelf(
-        _key(plan, target, first.network, n=n, options=options, seed=seed), progress
+        _key(plan, target, first.network, n=n, options=options, seed=seed), how.progress
     )
 
     def distance(posterior: "Posterior") -> float:
@@ -74,7 +73,7 @@ def refine_fit(
                     prior.batches[i],
                     given[i],
                     seed=predictive_seed(seed, i, together=plan.together),
-                    threads=threads,
+                    threads=how.threads,
                 )
                 for i, observation in enumerate(plan.observations)
             ]
@@ -90,8 +89,8 @@ def refine_fit(
         distance=distance,
         shelf=shelf,
         seed=derive_seed(seed, "refinement"),
-        device=device,
-        progress=progress,
+        device=how.device,
+        progress=how.progress,
     )
 
 

@@ -20,6 +20,7 @@ from neurosbi.checks import (
     PredictiveCheck,
     compare_predictive,
     mean_distance,
+    predictive_draws,
     producible_features,
 )
 from neurosbi.contract import (
@@ -142,7 +143,7 @@ def check_sweeps(
     threads: int | None,
 ) -> SweepResults:
     """Predictions of posterior draws ``theta[draw, theta]`` at every sweep, and `SweepGain`."""
-    theta = theta[:SWEEP_DRAWS]
+    theta = theta[: predictive_draws(simulator, SWEEP_DRAWS)]
     batches = [
         simulator.simulate(
             theta,

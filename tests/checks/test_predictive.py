@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from passive_cell import SIMULATOR, observe, prior_simulations, rejection_posterior
 
-from neurosbi.checks import compare_predictive, feature_spread, predictive_check
+from neurosbi import simulator
+from neurosbi.checks import (
+    compare_predictive,
+    feature_spread,
+    predictive_check,
+    predictive_draws,
+)
 from neurosbi.contract import Feature
 from neurosbi.errors import BadInputError
 
@@ -125,3 +131,55 @@ def test_wrong_shapes_are_named():
         compare(np.zeros((5, 2)), np.zeros((5, 2)), [0.0])
     with pytest.raises(BadInputError, match="predictive simulations"):
         compare(np.zeros((5, 3)), np.zeros((5, 2)), [0.0, 0.0])
+
+
+def test_the_tail_of_exponential_predictions_goes_on_as_it_should():
+    rng = np.random.default_rng(1)
+    x = rng.exponential(2.0, size=(4_000, 1))
+    prior = rng.normal(0.0, 5.0, size=(1_000, 1))
+    one = TWO[:1]
+    for observed in (6.0, 12.0, 24.0):  # the last beyond all draws
+        tail = compare(x, prior, [observed], features=one).tail[0]
+        np.testing.assert_allclose(np.log(tail), np.log(2) - observed / 2.0, atol=0.6)
+    below = compare(-x, prior, [-12.0], features=one).tail[0]
+    np.testing.assert_allclose(below, compare(x, prior, [12.0], features=one).tail[0])
+    assert compare(x, prior, [2 * np.log(2)], features=one).tail[0] > 0.9
+
+
+@pytest.mark.parametrize("draws", [100, 500])
+@pytest.mark.parametrize("shape", ["normal", "exponential", "count"])
+def test_an_exact_posterior_of_many_features_is_seldom_told_to_miss(draws, shape):
+    rng = np.random.default_rng(2)
+    draw = {
+        "normal": rng.standard_normal,
+        "exponential": rng.standard_exponential,
+        "count": lambda size: rng.poisson(3.0, size=size).astype(float),
+    }[shape]
+    many = tuple(Feature(f"f{i}", "mV") for i in range(45))
+    told = 0
+    for _ in range(60):
+        x, prior = draw((draws, 45)), draw((200, 45))
+        told += compare(x, prior, draw((1, 45))[0], features=many).missed.any()
+    assert told <= 6  # by the draws alone, beyond all of them, it was 12 of 60 and more
+
+
+@pytest.mark.parametrize("draws", [100, 500])
+def test_a_clear_miss_is_told_with_few_draws_too(draws):
+    rng = np.random.default_rng(3)
+    many = tuple(Feature(f"f{i}", "mV") for i in range(18))
+    x, prior = rng.standard_normal((draws, 18)), 3.0 * rng.standard_normal((500, 18))
+    observed = np.zeros(18)
+    observed[4], observed[9] = 7.0, -7.0
+    np.testing.assert_array_equal(
+        np.flatnonzero(compare(x, prior, observed, features=many).missed), [4, 9]
+    )
+
+
+def test_slow_models_are_simulated_less_often():
+    class Slow(type(SIMULATOR)):
+        fit_simulations = 300
+
+    assert predictive_draws(simulator("hodgkin-huxley")) == 500
+    assert predictive_draws(simulator("spiking-balanced")) == 100
+    assert predictive_draws(simulator("hodgkin-huxley"), 200) == 200
+    assert predictive_draws(Slow()) == 100

@@ -16,9 +16,9 @@ from filelock import FileLock
 import neurosbi as nb
 from neurosbi.contract import CurrentStep, FixedStimulus, StepFamily, Stimulus
 from neurosbi.errors import BadInputError, MissingResourceError
+from neurosbi.steps.execution import Execution
 from neurosbi.steps.fit import plan_fit
 from neurosbi.steps.fit_network import new_network
-from neurosbi.steps.timer import Timer
 
 DATA = Path(__file__).parents[2] / "data"
 OTHER = DATA / "allen_cell_types" / "specimen_569469018" / "ephys.nwb"
@@ -188,13 +188,9 @@ def test_who_waited_for_a_network_does_not_train_it_again(fitted, shared_cache, 
         waiting = pool.submit(
             new_network,
             plan,
+            Execution(seed=1, device="cpu", threads=1),
             simulations=3000,
-            seed=1,
-            device="cpu",
-            threads=1,
-            progress=True,
             options={"epochs": 6},
-            timer=Timer(),
         )
         time.sleep(0.5)
         assert not waiting.done()

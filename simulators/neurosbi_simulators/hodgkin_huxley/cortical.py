@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Parameter, Setting, Stimulus, StimulusFamily, check_hard_limits
+from neurosbi.contract import Parameter, Setting, Stimulus, StimulusFamily
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
@@ -42,6 +42,8 @@ class CorticalHodgkinHuxley(PointNeuron):
         "Hay et al. 2011, doi:10.1371/journal.pcbi.1002107",
         "Pospischil et al. 2008, doi:10.1007/s00422-008-0263-8",
     )
+    may_be_negative = ("E_leak", "V_T")
+    must_be_positive = ("C_m", "R_in", "tau", "tau_max", "r_SS")
     parameters = (
         Parameter("C_m", "uF/cm2", 0.1, 15.0, "linear", "membrane capacitance", _SOURCE, 1.0),
         Parameter("R_in", "MOhm", 20.0, 1000.0, "linear", "input resistance", _SOURCE, 150.0),
@@ -80,17 +82,6 @@ class CorticalHodgkinHuxley(PointNeuron):
     def stimulus_family(self) -> StimulusFamily:
         """Depolarising steps as current-clamp labs use them."""
         return current_clamp_steps("pA", amplitude=(20.0, 600.0))
-
-    def check_theta(self, theta: np.ndarray) -> np.ndarray:
-        """See `Simulator.check_theta`; only potentials can be negative."""
-        theta = super().check_theta(theta)
-        check_hard_limits(
-            self.parameters,
-            theta,
-            signed=("E_leak", "V_T"),
-            positive=("C_m", "R_in", "tau", "r_SS"),
-        )
-        return theta
 
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
         """See `PointNeuron.rows`; conductances in nS, capacitance in pF, currents in pA."""

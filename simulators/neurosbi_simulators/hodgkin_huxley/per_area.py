@@ -42,6 +42,8 @@ class PerArea(CurrentClampSimulator):
         "Pospischil et al. 2008, doi:10.1007/s00422-008-0263-8",
         "Goncalves et al. 2020, doi:10.7554/eLife.56261",
     )
+    may_be_negative = ("minus_E_leak",)
+    must_be_positive = ("tau_max",)
     parameters = (
         Parameter("g_Na", "mS/cm2", 0.5, 80.0, "linear", "fast sodium conductance", _SOURCE, 50.0),
         Parameter("g_K", "mS/cm2", 1e-4, 15.0, "linear", "delayed rectifier", _SOURCE, 5.0),

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from neurosbi.contract import Setting, check_hard_limits
+from neurosbi.contract import Setting
 from neurosbi_simulators.hodgkin_huxley import layout as rows
 from neurosbi_simulators.hodgkin_huxley.neuron import (
     COMMON_SETTINGS,
@@ -43,12 +43,6 @@ class HodgkinHuxley(PerArea, PointNeuron):
             (self.settings["g_CaT"], rows.HAS_CAT),
         ]
         self.channels = (rows.HAS_M, *(flag for g, flag in calcium if g))  # type: ignore[misc]
-
-    def check_theta(self, theta: np.ndarray) -> np.ndarray:
-        """See `Simulator.check_theta`; conductances, times and noise cannot be negative."""
-        theta = super().check_theta(theta)
-        check_hard_limits(self.parameters, theta, signed=("minus_V_T", "minus_E_leak"))
-        return theta
 
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:
         """See `PointNeuron.rows`."""

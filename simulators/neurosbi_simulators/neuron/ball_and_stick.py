@@ -21,9 +21,7 @@ __all__ = ["BallAndStick"]
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from neurosbi.contract import Parameter, Setting, check_hard_limits
+from neurosbi.contract import Parameter, Setting
 from neurosbi_simulators.neuron.cell import Cell, segments_for
 from neurosbi_simulators.neuron.mechanisms import CHANNELS
 from neurosbi_simulators.neuron.simulator import NEURON_SETTINGS, NeuronSimulator
@@ -45,6 +43,8 @@ class BallAndStick(NeuronSimulator):
         "Pospischil et al. 2008, doi:10.1007/s00422-008-0263-8",
         "Kole et al. 2008, doi:10.1038/nn2040",
     )
+    may_be_negative = ("V_T", "E_leak")
+    must_be_positive = ("tau_max", "R_a")
     parameters = (
         Parameter("g_Na_soma", "mS/cm2", 0.5, 80.0, "linear", "sodium, soma", _PAPER, 30.0),
         Parameter("g_K_soma", "mS/cm2", 1e-4, 15.0, "linear", "delayed rectifier, soma", _PAPER, 5),
@@ -88,13 +88,6 @@ class BallAndStick(NeuronSimulator):
     def celsius(self) -> float:
         """Temperature in degC."""
         return float(self.settings["temperature"])
-
-    def check_theta(self, theta: np.ndarray) -> np.ndarray:
-        """See `NeuronSimulator.check_theta`."""
-        theta = super().check_theta(theta)
-        signed = [p.name for p in self.parameters if p.low < 0]
-        check_hard_limits(self.parameters, theta, signed=signed, positive=("tau_max", "R_a"))
-        return theta
 
     def build(self, h: Any) -> Cell:
         """See `NeuronSimulator.build`; the dendrite leaves the soma at one end, the axon at the other."""

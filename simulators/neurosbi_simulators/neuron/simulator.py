@@ -27,7 +27,6 @@ from neurosbi.contract import (
     StimulusBatch,
     StimulusFamily,
     TraceBins,
-    check_hard_limits,
 )
 from neurosbi.cores import available_cores
 from neurosbi.errors import BadInputError, NeuroSBIError
@@ -100,13 +99,6 @@ class NeuronSimulator(CurrentClampSimulator):
     def noise_intensity(self, theta: np.ndarray) -> np.ndarray:
         """Intensity of the noise current [sim], in the stimulus' unit times ms^0.5."""
         return np.full(len(theta), float(self.settings["noise"]))
-
-    def check_theta(self, theta: np.ndarray) -> np.ndarray:
-        """See `Simulator.check_theta`; quantities with a prior above zero cannot be negative."""
-        theta = super().check_theta(theta)
-        signed = [p.name for p in self.parameters if p.low < 0]
-        check_hard_limits(self.parameters, theta, signed=signed)
-        return theta
 
     # -- see `CurrentClampSimulator`
 

@@ -177,7 +177,9 @@ def _add_rows(typing_context, source, source_at, n, sums, sums_at):
 
 
 def _add_power_sums(typing_context, source, source_at, n, origin, origin_at, sums, sums_at):
-    """The same for the powers 1 to 4 of the numbers less a row ``origin``; four rows of sums."""
+    """Add the sums over ``n`` rows of WIDTH numbers of (number - origin)^k, k = 1 to 4, to four rows
+    of doubles; ``origin`` is a row of doubles.
+    """
 
     def build(context, builder, signature, arguments):
         source_, source_at_, n_, origin_, origin_at_, sums_, sums_at_ = arguments

@@ -147,7 +147,8 @@ def advance_membrane(cell, opened, glut_1, glut_2, chol, noise, row, dt, real):
 def advance_gates(cells, gates, opened, speed, table, rows):
     """One step of all gates, and their transposed copy ``opened`` [cell, slot * LANES + lane].
 
-    With ``speed`` [lane * SLOTS + slot] the table is one of dt / tau, without any of parts.
+    With ``speed`` [lane * SLOTS + slot] the table holds dt / tau (`rates.rate_table`); where
+    ``speed`` is empty, it holds the parts themselves (`rates.part_table`).
     """
     for c in range(N_CELLS):
         if len(speed) > 0:

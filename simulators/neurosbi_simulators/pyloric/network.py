@@ -30,7 +30,6 @@ from neurosbi.contract import (
     StimulusBatch,
     StimulusFamily,
     Sweep,
-    check_hard_limits,
 )
 from neurosbi.errors import BadInputError
 from neurosbi_simulators.pyloric import bursts as bu
@@ -79,6 +78,8 @@ class PyloricNetwork(Simulator):
             "true: fifteen Q10s are parameters too, and one network is asked at all temperatures",
         ),
     )
+    may_be_negative = ()
+    must_be_positive = tuple(p.name for p in Q10)
     feature_sets = FEATURE_SETS
     default_features = DEFAULT_SET
     smallest_batch = 64
@@ -114,12 +115,6 @@ class PyloricNetwork(Simulator):
         if not isinstance(self.settings["temperature_parameters"], bool):
             raise BadInputError(f"{self.name}: temperature_parameters is true or false")
 
-    def check_theta(self, theta: np.ndarray) -> np.ndarray:
-        """See `Simulator.check_theta`; conductances and Q10s cannot be negative."""
-        theta = super().check_theta(theta)
-        check_hard_limits(self.parameters, theta)
-        return theta
-
     @property
     def dt(self) -> float:
         """Time step in ms."""
@@ -150,9 +145,9 @@ class PyloricNetwork(Simulator):
         theta = self.check_theta(theta)
         if len(theta) == 0:
             return SimulationBatch(np.empty((0, len(self.feature_set))), np.empty(0, dtype=np.int8))
-        window, temperature = self._protocol(stimulus, len(theta))
+        window, temperature, alike = self._protocol(stimulus, len(theta))
         run = simulate(
-            self._circuit(theta, temperature, equally_warm=self._at_one_temperature(stimulus)),
+            self._circuit(theta, temperature, alike),
             window=window,
             dt=self.dt,
             noise=self.settings["noise"],
@@ -180,9 +175,9 @@ class PyloricNetwork(Simulator):
         import xarray as xr
 
         theta = self.check_theta(theta)
-        window, temperature = self._protocol(stimulus, len(theta))
+        window, temperature, alike = self._protocol(stimulus, len(theta))
         run = simulate(
-            self._circuit(theta, temperature, equally_warm=self._at_one_temperature(stimulus)),
+            self._circuit(theta, temperature, alike),
             window=window,
             dt=self.dt,
             noise=self.settings["noise"] if noise else 0.0,
@@ -241,23 +236,17 @@ class PyloricNetwork(Simulator):
     def _real(self) -> type[np.float32] | type[np.float64]:
         return np.float32 if self.settings["precision"] == "single" else np.float64
 
-    def _at_one_temperature(self, stimulus: Stimulus | StimulusBatch | None) -> bool:
-        """Told by the kind of the call, not by its numbers, which could be cut into other calls."""
-        if self.settings["temperature_parameters"]:
-            return False
-        return not isinstance(stimulus, StimulusBatch) or isinstance(stimulus.family, FixedStimulus)
-
-    def _circuit(
-        self, theta: np.ndarray, temperature: np.ndarray, *, equally_warm: bool
-    ) -> Circuit:
+    def _circuit(self, theta: np.ndarray, temperature: np.ndarray, alike: bool) -> Circuit:
         n = len(CIRCUIT)
         q10 = theta[:, n:] if theta.shape[1] > n else np.tile(Q10_DEFAULTS, (len(theta), 1))
-        return Circuit(theta[:, :n], q10, temperature, equally_warm)
+        return Circuit(theta[:, :n], q10, temperature, equally_warm=alike)
 
     def _protocol(
         self, stimulus: Stimulus | StimulusBatch | None, n: int
-    ) -> tuple[tuple[int, int], np.ndarray]:
-        """First step that counts and number of steps; the temperature of each simulation."""
+    ) -> tuple[tuple[int, int], np.ndarray, bool]:
+        """First step that counts and number of steps; the temperature of each simulation; and
+        whether all simulations of this model under such stimuli have the same Q10s and temperature.
+        """
         if isinstance(stimulus, StimulusBatch):
             if len(stimulus) != n:
                 raise BadInputError(
@@ -297,7 +286,10 @@ class PyloricNetwork(Simulator):
                 f"{self.name}: temperatures are in degC, between {_COLDEST:g} and {_HOTTEST:g}; got "
                 f"{temperature.min():g} to {temperature.max():g}"
             )
-        return (round(first.onset / self.dt), steps), temperature
+        # by the kind of stimulus, not by its numbers: simulations that are computed together must
+        # not change one another
+        alike = first.temperature is None and not self.settings["temperature_parameters"]
+        return (round(first.onset / self.dt), steps), temperature, alike
 
     def _features(self, run: Run) -> np.ndarray:
         x = compute_features(

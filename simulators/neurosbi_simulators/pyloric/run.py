@@ -113,11 +113,11 @@ def simulate(
     samples = -(-steps // stride) if stride else 0
     _check_memory(2 * run.n_blocks * LANES * N_CELLS * samples * np.dtype(real).itemsize)
     traces = np.empty((2, run.n_blocks * LANES, N_CELLS, samples), dtype=real)
-    speed = gate_speeds(circuit.q10, circuit.temperature)
-    if circuit.equally_warm:
-        table, speed = part_table(dt, speed[0], real), speed[:, :0]
+    if circuit.equally_warm and n:
+        first = gate_speeds(circuit.q10[:1], circuit.temperature[:1])[0]
+        table, speed = part_table(dt, first, real), np.empty((n, 0))
     else:
-        table = rate_table(dt, real)
+        table, speed = rate_table(dt, real), gate_speeds(circuit.q10, circuit.temperature)
     hat = hat_matrix(dt).astype(real)
     ring = ring_of(hat, dt)
     sd = real(noise * np.sqrt(_NOISE_DT / dt) / CAPACITANCE)

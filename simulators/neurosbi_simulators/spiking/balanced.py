@@ -47,7 +47,6 @@ AVAILABLE = {
         Parameter("tau_s", "ms", 0.5, 10.0, "log", "synaptic time constant", "delta if 0", None),
     )
 }
-POSITIVE = ("J", "tau_m")
 _MAY_BE_ZERO = ("tau_s", "t_ref")
 _OWN_DEFAULTS = {"duration": 2000.0, "burn_in": 500.0, "dt": 0.1}
 
@@ -61,6 +60,8 @@ class BalancedNetwork(SpikingSimulator):
     papers = ("Brunel 2000, doi:10.1023/A:1008925309027",)
     names = _NAMES
     fit_simulations = 2_000  # of 12,500 neurons
+    may_be_negative = ("u_r",)
+    must_be_positive = ("J", "tau_m")
     parameters = tuple(AVAILABLE[name] for name in ("J", "g", "drive", "tau_m"))
     feature_sets = feature_sets(_NAMES)
     setting_table: ClassVar[tuple[Setting, ...]] = (
@@ -117,12 +118,6 @@ class BalancedNetwork(SpikingSimulator):
         found = []
         for i, row in enumerate(theta):
             v = fixed | {p.name: float(x) for p, x in zip(self.parameters, row, strict=True)}
-            for name in AVAILABLE:
-                if (v[name] < 0 and name != "u_r") or (v[name] == 0 and name in POSITIVE):
-                    raise BadInputError(
-                        f"theta row {i} has {name} = {v[name]:g} {AVAILABLE[name].unit}, but it "
-                        "cannot be negative" + (" or zero" if name in POSITIVE else "")
-                    )
             if v["u_r"] >= v["u_th"]:
                 raise BadInputError(
                     f"theta row {i} has a reset potential of {v['u_r']:g} mV, not below the "

@@ -85,12 +85,15 @@ def test_bad_parameters(model_class):
     refuse(("row 1", "g_M = -0.5 mS/cm2", "negative"), lambda: model.simulate(impossible, seed=0))
 
 
-@pytest.mark.parametrize("name", ["C_m", "R_in", "tau", "r_SS"])
+@pytest.mark.parametrize("name", ["C_m", "R_in", "tau", "tau_max", "r_SS"])
 def test_what_cannot_even_be_zero(name):
     model = CorticalHodgkinHuxley()
     theta = default_theta(model)
     theta[:, [p.name for p in model.parameters].index(name)] = 0.0
-    refuse(("row 0", f"{name} = 0", "or zero"), lambda: model.simulate(theta, seed=0))
+    refuse(
+        ("row 0", f"{name} = 0", "cannot be negative or zero", "prior"),
+        lambda: model.simulate(theta, seed=0),
+    )
 
 
 def test_a_leak_may_depolarise():

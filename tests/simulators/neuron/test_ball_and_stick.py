@@ -145,7 +145,10 @@ def test_a_huge_current_is_flagged_and_spares_the_next_simulation(model, current
     ("change", "words"),
     [
         ({"g_Na_axon": -1.0}, "row 0 has g_Na_axon = -1 mS/cm2, but it cannot be negative"),
-        ({"R_a": 0.0}, "R_a = 0 Ohm cm, but it cannot be negative or zero"),
+        (
+            {"R_a": 0.0},
+            "R_a = 0 Ohm cm, but it cannot be negative or zero; its prior goes from 50 to 300",
+        ),
         ({"tau_max": 0.0}, "tau_max = 0 ms, but it cannot be negative or zero"),
     ],
 )

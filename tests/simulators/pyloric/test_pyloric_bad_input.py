@@ -48,7 +48,10 @@ def test_theta(model):
     theta[1, 4] = np.nan
     refused("PD.g_KCa that is not finite", lambda: model.simulate(theta, seed=0))
     theta[1, 4] = -1.0
-    refused("row 1 has PD.g_KCa = ", lambda: model.simulate(theta, seed=0))
+    refused(
+        "row 1 has PD.g_KCa = -1 mS/cm2, but it cannot be negative; its prior goes from 0 to 15",
+        lambda: model.simulate(theta, seed=0),
+    )
 
 
 def test_stimuli(model):
@@ -96,8 +99,23 @@ def test_no_conductance_at_all_is_no_blow_up():
     assert batch.x[0, names.index("v_mean_LP")] == -50.0
 
 
-def test_no_simulations(model):
-    assert model.simulate(np.empty((0, 31)), seed=0).x.shape == (0, 18)
+@pytest.mark.parametrize("own_q10s", [False, True])
+def test_no_simulations(own_q10s):
+    model = PyloricNetwork(temperature_parameters=own_q10s)
+    nothing = np.empty((0, len(model.parameters)))
+    short = Stimulus.spontaneous(total=300.0, onset=0.0)
+    assert model.simulate(nothing, seed=0).x.shape == (0, 18)
+    assert model.traces(nothing, stimulus=short, seed=0, stride=100)["v"].shape == (0, 120, 3)
+
+
+def test_a_q10_is_positive():
+    model = PyloricNetwork(temperature_parameters=True)
+    theta = model.sample_prior(2, seed=0)
+    theta[1, 31] = 0.0
+    refused(
+        "row 1 has Q10.g_Na = 0, but it cannot be negative or zero",
+        lambda: model.simulate(theta, seed=0),
+    )
 
 
 def test_the_shipped_preparation_is_an_observation(model):

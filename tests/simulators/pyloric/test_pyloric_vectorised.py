@@ -50,7 +50,8 @@ def test_membranes(real):
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
-def test_gates(real):  # of networks at one temperature and at their own
+def test_gates(real):
+    """Of networks that are equally warm, and of such with their own temperatures."""
     n = at.N_CELLS * at.LANES
     gates(
         np.ones((at.N_CELLS, at.N_ROWS * at.LANES), dtype=real),
