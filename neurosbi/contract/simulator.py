@@ -123,6 +123,8 @@ class Simulator(ABC):
     """Parameters that make sense below zero; values of others are refused there. None: all do."""
     must_be_positive: ClassVar[Collection[str]] = ()
     """Parameters that make no sense at zero either, such as time constants."""
+    deterministic: ClassVar[bool] = False
+    """Whether the seed changes nothing: a model without any noise."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Packages it cannot simulate without that do not come with it, by the names they are imported
     by; `neurosbi doctor` looks for them."""
@@ -143,11 +145,19 @@ class Simulator(ABC):
                     f"{', '.join(known) or 'none'}"
                 )
         self.settings: dict[str, Any] = known | settings
+        for s in self.setting_table:
+            _check_number(self.name, s, self.settings[s.name])
         self.features_name = features or self.default_features
-        if self.features_name not in self.feature_sets:
+        if not isinstance(self.features_name, str) or self.features_name not in self.feature_sets:
             raise BadInputError(
                 f"simulator {self.name} has no feature set {self.features_name!r}; "
                 f"it has {', '.join(self.feature_sets)}"
+            )
+        names = [f.name for f in self.feature_set]
+        if not names or len(set(names)) < len(names):
+            raise BadInputError(
+                f"the feature set {self.features_name!r} of simulator {self.name} needs features, each "
+                f"with a name of its own; it has {', '.join(names) or 'none'}"
             )
 
     @property
@@ -409,9 +419,22 @@ class Simulator(ABC):
         if len(bad):
             row, column = bad[0]
             raise BadInputError(
-                f"theta row {row} has a {self.parameters[column].name} that is not finite"
+                f"theta row {row} has {self.parameters[column].name} = {theta[row, column]:g}, but it "
+                "must be a finite number"
             )
         check_hard_limits(
             self.parameters, theta, signed=self.may_be_negative, positive=self.must_be_positive
         )
         return theta
+
+
+def _check_number(simulator: str, setting: Setting, value: Any) -> None:
+    """A setting that is a number by default is one."""
+    if isinstance(setting.default, bool) or not isinstance(setting.default, (int, float)):
+        return
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not number or np.isnan(value):
+        unit = "" if setting.unit in ("", "1") else f" in {setting.unit}"
+        raise BadInputError(
+            f"{simulator}: {setting.name} is {value!r}, but it must be a number{unit}"
+        )

@@ -20,8 +20,8 @@ def simulator_names() -> tuple[str, ...]:
 def simulator(name: str, *, features: str | None = None, **settings: Any) -> Simulator:
     """The simulator registered as ``name``, with settings given by name.
 
-    Raises `BadInputError` for an unknown name, setting or feature set, `MissingResourceError`
-    when the package that registered the name cannot be imported.
+    Raises `BadInputError` for an unknown name, setting or feature set or a class of another name,
+    `MissingResourceError` when the package that registered the name cannot be imported.
     """
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
@@ -39,4 +39,10 @@ def simulator(name: str, *, features: str | None = None, **settings: Any) -> Sim
             f"simulator {name} comes from {points[name].value}, which cannot be imported "
             f"({one_line(error)}); install its package again"
         ) from error
-    return build(features=features, **settings)
+    made = build(features=features, **settings)
+    if not isinstance(made, Simulator) or made.name != name:
+        raise BadInputError(
+            f"{points[name].value}, installed as the simulator {name}, is not a simulator of that "
+            "name; its class derives from neurosbi.Simulator and has the same name"
+        )
+    return made

@@ -303,7 +303,8 @@ def _simulator_of(network: "Network") -> Simulator:
         network.check_simulator(made)
     except (BadInputError, TypeError) as error:
         raise BadInputError(
-            f"the simulator {name} of this network is not there as it was ({error}); give it in "
-            "Python: neurosbi.check(..., simulator=...)"
+            f"the simulator {name} of this network is not there as it was ({error}); where its "
+            "version is the same, give it in Python: neurosbi.check(..., simulator=...), else train "
+            "the network again"
         ) from error
     return made

@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosbi.contract import Simulator, Stimulus
 from neurosbi.errors import BadInputError
+from neurosbi.progress import say
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.store.stored_result import StoredResult
 
@@ -63,15 +64,17 @@ def _model(stored: StoredResult, simulator: str | Simulator | None) -> Simulator
         return simulator
     if isinstance(simulator, str):
         return make_simulator(simulator)
-    name = stored.simulator["name"]
+    name, config = stored.simulator["name"], stored.simulator["config"]
     try:
-        return make_simulator(
-            name,
-            features=stored.simulator["config"]["features"],
-            **stored.simulator["settings"],
-        )
+        made = make_simulator(name, features=config["features"], **stored.simulator["settings"])
     except BadInputError as error:
         raise BadInputError(
             f"the simulator {name} of this result cannot be made again ({error}); give one as "
             "simulator"
         ) from error
+    if made.version != config["version"]:
+        say(
+            f"the result is of {name} version {config['version']}, these simulations are of version "
+            f"{made.version}"
+        )
+    return made

@@ -20,9 +20,9 @@ from neurosbi.cli import main
 from neurosbi.contract import Setting
 
 ENTRY_POINTS = """[neurosbi.simulators]
-toy-half = slow_toys:HalfDefined
-toy-membrane = toys:PassiveMembrane
-toy-slow = slow_toys:SlowMembrane
+half-defined = slow_toys:HalfDefined
+passive-membrane = toys:PassiveMembrane
+slow-membrane = slow_toys:SlowMembrane
 toy-tuned = test_simulate_verbs:Tuned
 toy-absent = no_such_module_at_all:Model
 """
@@ -59,7 +59,7 @@ def run(capsys):
 
 
 def test_simulate_prints_a_summary(run, tmp_path):
-    code, out, err = run("simulate", "toy-half", "-n", 300, "-o", "s.zarr", "--seed", 7)
+    code, out, err = run("simulate", "half-defined", "-n", 300, "-o", "s.zarr", "--seed", 7)
     assert code == 0
     store = nb.open_simulations(tmp_path / "s.zarr")
     theta = HalfDefined().sample_prior(300, seed=7)
@@ -72,7 +72,7 @@ def test_simulate_prints_a_summary(run, tmp_path):
 
 
 def test_simulate_as_json_keeps_stdout_clean(run):
-    arguments = ("simulate", "toy-half", "-n", 300, "-o", "s.zarr", "--format", "json")
+    arguments = ("simulate", "half-defined", "-n", 300, "-o", "s.zarr", "--format", "json")
     code, out, _ = run(*arguments)
     report = json.loads(out)
     assert code == 0
@@ -85,7 +85,7 @@ def test_simulate_as_json_keeps_stdout_clean(run):
 
 
 def test_shards_for_cluster_jobs(run):
-    common = ("simulate", "toy-membrane", "-n", 64, "-o", "s.zarr", "--shard-size", 16, "-q")
+    common = ("simulate", "passive-membrane", "-n", 64, "-o", "s.zarr", "--shard-size", 16, "-q")
     code, out, _ = run(*common, "--shards", "0,2-3")
     assert code == 0
     assert "48 of 64" in out
@@ -107,7 +107,7 @@ def test_settings_features_and_stimulus_reach_the_simulator(run):
 
 
 def test_without_output_it_goes_to_the_cache(run, tmp_path):
-    code, out, _ = run("simulate", "toy-membrane", "-n", 20, "--quiet")
+    code, out, _ = run("simulate", "passive-membrane", "-n", 20, "--quiet")
     assert code == 0
     assert out.startswith(str(tmp_path / "cache" / "simulations" / "passive-membrane-"))
 
@@ -115,16 +115,16 @@ def test_without_output_it_goes_to_the_cache(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["toy-hlaf", "-n", "9"], 2, "no simulator 'toy-hlaf'; did you mean toy-half?"),
+        (["half-defind", "-n", "9"], 2, "no simulator 'half-defind'; did you mean half-defined?"),
         (["toy-absent", "-n", "9"], 3, "cannot be imported"),
-        (["toy-half"], 2, "Missing option '-n'"),
-        (["toy-half", "-n", "0"], 2, "Invalid value for '-n'"),
-        (["toy-half", "-n", "9", "--set", "gain=2"], 2, "has no setting 'gain'"),
-        (["toy-half", "-n", "9", "--features", "wide"], 2, "has no feature set 'wide'"),
-        (["toy-half", "-n", "9", "--stimulus", "strong"], 2, "a stimulus is family, default"),
-        (["toy-half", "-n", "9", "--shards", "x"], 2, "shards are written like"),
-        (["toy-half", "-n", "9", "-o", "site"], 2, "not a store of simulations"),
-        (["toy-half", "-n", "9", "-o", "site", "--existing", "overwrite"], 2, "left as it is"),
+        (["half-defined"], 2, "Missing option '-n'"),
+        (["half-defined", "-n", "0"], 2, "Invalid value for '-n'"),
+        (["half-defined", "-n", "9", "--set", "gain=2"], 2, "has no setting 'gain'"),
+        (["half-defined", "-n", "9", "--features", "wide"], 2, "has no feature set 'wide'"),
+        (["half-defined", "-n", "9", "--stimulus", "strong"], 2, "a stimulus is family, default"),
+        (["half-defined", "-n", "9", "--shards", "x"], 2, "shards are written like"),
+        (["half-defined", "-n", "9", "-o", "site"], 2, "not a store of simulations"),
+        (["half-defined", "-n", "9", "-o", "site", "--existing", "overwrite"], 2, "left as it is"),
     ],
 )
 def test_mistakes_are_explained_in_one_sentence(run, arguments, code, words):
@@ -137,12 +137,12 @@ def test_mistakes_are_explained_in_one_sentence(run, arguments, code, words):
 
 
 def test_another_configuration(run):
-    run("simulate", "toy-half", "-n", 20, "-o", "s.zarr", "-q")
-    code, _, err = run("simulate", "toy-half", "-n", 20, "-o", "s.zarr", "--seed", 1, "-q")
+    run("simulate", "half-defined", "-n", 20, "-o", "s.zarr", "-q")
+    code, _, err = run("simulate", "half-defined", "-n", 20, "-o", "s.zarr", "--seed", 1, "-q")
     assert code == 2
     assert "seed is 0 there, 1 here" in err
     code, _, _ = run(
-        "simulate", "toy-half", "-n", 20, "-o", "s.zarr", "--seed", 1, "--existing", "overwrite"
+        "simulate", "half-defined", "-n", 20, "-o", "s.zarr", "--seed", 1, "--existing", "overwrite"
     )
     assert code == 0
     assert nb.open_simulations("s.zarr").seed == 1
@@ -151,7 +151,7 @@ def test_another_configuration(run):
 def test_ctrl_c(tmp_path):
     search = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
     process = subprocess.Popen(
-        [sys.executable, "-c", "from neurosbi.cli import main; main()", "simulate", "toy-slow",
+        [sys.executable, "-c", "from neurosbi.cli import main; main()", "simulate", "slow-membrane",
          "-n", "100000", "-o", "s.zarr", "--shard-size", "16"],
         env=os.environ | {"PYTHONPATH": search}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -264,7 +264,7 @@ def test_simulators_as_json(run):
     listing = json.loads(out)
     assert "half-defined" in [s["name"] for s in listing["simulators"]]
     assert "toy-absent" in listing["unavailable"]
-    _, out, _ = run("simulators", "toy-membrane", "--format", "json")
+    _, out, _ = run("simulators", "passive-membrane", "--format", "json")
     model = json.loads(out)
     assert model["parameters"][1]["name"] == "tau"
     assert model["parameters"][1]["high"] == 40.0
@@ -286,7 +286,7 @@ def test_doctor_finds_everything_in_place(run, tmp_path):
     assert re.search(rf"^ok +numpy +{re.escape(np.__version__)}$", out, re.MULTILINE)
     assert f"{tmp_path / 'cache'}, 0 files" in out
     assert re.search(r"^note +simulator toy-absent +.*cannot be imported", out, re.MULTILINE)
-    assert re.search(r"^ok +simulator toy-half +version 1, 3 parameters", out, re.MULTILINE)
+    assert re.search(r"^ok +simulator half-defined +version 1, 3 parameters", out, re.MULTILINE)
 
 
 def test_doctor_lists_optional_programs_without_importing_them(run, tmp_path, monkeypatch):

@@ -22,6 +22,29 @@ def test_settings_have_defaults_and_are_checked():
     with pytest.raises(BadInputError, match="no feature set 'wide'; it has default"):
         LinearGaussian(features="wide")
 
+    with pytest.raises(BadInputError, match=r"no feature set \['default'\]"):
+        LinearGaussian(features=["default"])
+
+
+@pytest.mark.parametrize("value", ["0.1", None, True, float("nan"), [0.1]])
+def test_a_setting_that_is_a_number_stays_one(value):
+    with pytest.raises(
+        BadInputError, match=r"linear-gaussian: dt is .*, but it must be a number in ms"
+    ):
+        WithSettings(dt=value)
+
+
+def test_features_have_names_of_their_own():
+    class Twice(LinearGaussian):
+        feature_sets = {"default": 2 * LinearGaussian.feature_sets["default"]}
+
+    class Nothing(LinearGaussian):
+        feature_sets = {"default": ()}
+
+    for model in (Twice, Nothing):
+        with pytest.raises(BadInputError, match="needs features, each with a name of its own"):
+            model()
+
 
 def test_a_preparation_does_not_change_the_configuration():
     assert WithSettings(area=2.0).config() == WithSettings().config()
@@ -38,7 +61,7 @@ def test_theta_is_checked():
             simulator.check_theta(no_numbers)
     theta = np.zeros((4, 3))
     theta[2, 1] = np.nan
-    with pytest.raises(BadInputError, match="row 2 has a t1 that is not finite"):
+    with pytest.raises(BadInputError, match=r"row 2 has t1 = \w+, but it must be a finite number"):
         simulator.check_theta(theta)
 
 

@@ -4,11 +4,13 @@ import neurosbi as nb
 from neurosbi.errors import BadInputError, MissingResourceError
 
 ENTRY_POINTS = """[neurosbi.simulators]
-toy-linear = toys:LinearGaussian
-toy-membrane = toys:PassiveMembrane
+linear-gaussian = toys:LinearGaussian
+passive-membrane = toys:PassiveMembrane
 toy-no-module = no_such_module_at_all:Model
 toy-no-class = toys:NoSuchClass
 toy-syntax = broken_on_import:Model
+toy-other-name = toys:LinearGaussian
+toy-no-simulator = builtins:dict
 """
 
 
@@ -23,8 +25,8 @@ def _installed_package(tmp_path, monkeypatch):
 
 
 def test_a_third_party_simulator_is_a_peer():
-    assert {"toy-linear", "toy-membrane"} <= set(nb.simulator_names())
-    simulator = nb.simulator("toy-membrane")
+    assert {"linear-gaussian", "passive-membrane"} <= set(nb.simulator_names())
+    simulator = nb.simulator("passive-membrane")
     assert simulator.features(simulator.sample_prior(3, seed=0), seed=0).shape == (3, 3)
 
 
@@ -35,8 +37,8 @@ def test_names_are_sorted():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("toy-liner", "no simulator 'toy-liner'; did you mean toy-linear?"),
-        ("zzzzzz", "no simulator 'zzzzzz'; there are .*toy-linear, toy-membrane"),
+        ("linear-gausian", "no simulator 'linear-gausian'; did you mean linear-gaussian?"),
+        ("zzzzzz", "no simulator 'zzzzzz'; there are .*linear-gaussian, .*passive-membrane"),
     ],
 )
 def test_unknown_names(name, words):
@@ -57,8 +59,14 @@ def test_packages_that_cannot_be_imported(name, words):
         nb.simulator(name)
 
 
+@pytest.mark.parametrize("name", ["toy-other-name", "toy-no-simulator"])
+def test_what_is_installed_under_a_name_has_that_name(name):
+    with pytest.raises(BadInputError, match=f"{name}, is not a simulator of that name"):
+        nb.simulator(name)
+
+
 def test_settings_and_feature_sets_are_checked():
     with pytest.raises(BadInputError, match="has no setting 'dt'"):
-        nb.simulator("toy-linear", dt=0.1)
+        nb.simulator("linear-gaussian", dt=0.1)
     with pytest.raises(BadInputError, match="has no feature set 'wide'"):
-        nb.simulator("toy-linear", features="wide")
+        nb.simulator("linear-gaussian", features="wide")

@@ -18,6 +18,7 @@ last word.
 __all__ = ["FASTMATH", "entry", "kernel", "reduction", "source_hash"]
 
 import hashlib
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,16 @@ _use_whole_vectors()
 
 _compiled: Any = partial(numba.njit, error_model="numpy", fastmath=FASTMATH)
 # a kernel is called from compiled code only: without the wrappers for Python and C it compiles
-# sooner. An entry is what Python calls; only this is kept on disk.
+# sooner. An entry is what Python calls.
 kernel: Any = partial(_compiled, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-entry: Any = partial(_compiled, cache=True, nogil=True)
 reduction: Any = partial(kernel, fastmath=FASTMATH | {"reassoc"})
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile what Python calls, and keep it on disk.
+
+    That of another package is compiled anew in each process: the hash does not see its files, so
+    that an edit in one that ``function`` calls would go unnoticed.
+    """
+    own = Path(function.__code__.co_filename).resolve().is_relative_to(PACKAGE)
+    return _compiled(cache=own, nogil=True)(function)

@@ -50,7 +50,7 @@ def package(tmp_path):
     return copy
 
 
-def run(package):
+def run(package, module="neurosbi_simulators.probe_caller"):
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(
             [str(package.parent), str(Path(neurosbi.__file__).parents[1])]
@@ -59,7 +59,7 @@ def run(package):
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", "import neurosbi_simulators.probe_caller"],
+        [sys.executable, "-c", f"import {module}"],
         env=environment,
         cwd=package.parent,
         capture_output=True,
@@ -78,3 +78,14 @@ def test_an_edit_in_a_called_file_takes_effect(package):
     folders = sorted((package.parent / "cache" / "compiled").iterdir())
     assert len(folders) == 2
     assert not list(package.rglob("*.nbi"))  # nothing is written beside the sources
+
+
+def test_code_of_another_package_is_compiled_anew(package):
+    outside = package.parent
+    (outside / "own_caller.py").write_text(
+        CALLER.replace("neurosbi_simulators.probe_callee", "own_callee")
+    )
+    (outside / "own_callee.py").write_text(CALLEE.format(factor=2.0))
+    assert run(package, "own_caller") == (21.0, 0)
+    (outside / "own_callee.py").write_text(CALLEE.format(factor=3.0))
+    assert run(package, "own_caller") == (31.0, 0)

@@ -46,7 +46,7 @@ def test_theta(model):
     theta = model.sample_prior(3, seed=0)
     refused("takes 31 parameters", lambda: model.simulate(theta[:, :30], seed=0))
     theta[1, 4] = np.nan
-    refused("PD.g_KCa that is not finite", lambda: model.simulate(theta, seed=0))
+    refused("PD.g_KCa = nan, but it must be a finite number", lambda: model.simulate(theta, seed=0))
     theta[1, 4] = -1.0
     refused(
         "row 1 has PD.g_KCa = -1 mS/cm2, but it cannot be negative; its prior goes from 0 to 15",

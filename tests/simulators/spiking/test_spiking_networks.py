@@ -179,7 +179,7 @@ def test_bad_input_is_refused_before_any_work(gif):
     step = Stimulus.step(amplitude=1, onset=10, duration=10)
     refusals = [
         (lambda: gif.simulate(theta[:, :3], seed=0), "takes 4 parameters"),
-        (lambda: gif.simulate(theta * np.nan, seed=0), "not finite"),
+        (lambda: gif.simulate(theta * np.nan, seed=0), "finite number"),
         (lambda: gif.simulate(theta, seed=0, stimulus=step), "spontaneous activity"),
         (lambda: SpikingGif(dt=0.3).simulate(theta, seed=0), "not a whole number of steps"),
         (lambda: SpikingGif(dt=2.0).simulate(theta, seed=0), "too long for membranes"),
