@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from neurosbi import __version__
+from neurosbi.cli.defects import describe_defect
 from neurosbi.errors import InterruptedRunError, NeuroSBIError
 
 _VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report", "doctor")
@@ -96,11 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # a defect: say what to send us instead of a page of traceback
         if debug:
             raise
-        code = _complain(
-            f"internal error: {type(error).__name__}: {error} "
-            "(run again with: neurosbi --debug ..., and report what it prints)",
-            1,
-        )
+        code = _complain(describe_defect(error), 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from neurosbi.cli.defects import describe_defect
 from neurosbi.cli.options import Device, parse_settings
 from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
@@ -256,7 +257,7 @@ def fit(
             except Exception as error:  # a defect: the other recordings need not suffer from it
                 if len(paths) == 1:
                     raise
-                note_failure(path, f"{path}: internal error: {type(error).__name__}: {error}", 1)
+                note_failure(path, f"{path}: {describe_defect(error)}", 1)
     finally:  # also after Ctrl-C: what is done is told
         if format == "json" and shown:
             print(json.dumps(shown[0] if len(paths) == 1 else shown, indent=2), flush=True)
