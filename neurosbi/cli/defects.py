@@ -3,8 +3,12 @@
 __all__ = ["describe_defect"]
 
 import traceback
+from typing import TYPE_CHECKING, TypeGuard
 
 from neurosbi.errors import one_line
+
+if TYPE_CHECKING:
+    from neurosbi.contract import Simulator
 
 _OURS = ("neurosbi.", "neurosbi_simulators.")
 
@@ -24,7 +28,7 @@ def describe_defect(error: Exception) -> str:
     )
 
 
-def _is_foreign_simulator(thing: object) -> bool:
+def _is_foreign_simulator(thing: object) -> "TypeGuard[Simulator]":
     from neurosbi.contract import Simulator
 
     return isinstance(thing, Simulator) and not f"{type(thing).__module__}.".startswith(_OURS)
