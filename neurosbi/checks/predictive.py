@@ -12,7 +12,8 @@ agree that it is undefined.
 A feature is *missed* where the predictions exclude the recording: p_f < 0.01 / number of features,
 with p_f the two-sided probability of a prediction as far out as x_o,f. Some hundred draws do not
 show probabilities that small, so the tail beyond the outermost tenth of the draws is taken to be
-exponential, with the mean of their excess. Normal tails are thinner: the check is on the safe side.
+exponential, with the mean of their excess. Normal tails are thinner, so that a miss is told rather
+too late than too soon.
 
 References: Gelman, Meng, Stern (1996), Statistica Sinica 6:733, on predictive checks; the average
 distance relative to the prior spread is our choice of discrepancy.
