@@ -58,6 +58,8 @@ NO_AGREEMENT = 0.05
 # Under the right posterior the recording is one more prediction: where two of three predictions
 # have a feature, one recording of three lacks it, and nothing is wrong.
 LITTLE_AGREEMENT = 0.2
+# Fewer complete predictions than this are told beside their distance, which is that of the others.
+NEARLY_ALL = 0.95
 # With half of what was measured out of reach, the model is one of another kind of cell.
 MOST_LEFT_OUT = 0.5
 
@@ -242,8 +244,15 @@ def _predictions(check: PredictiveCheck, remedy: str) -> Iterator[Reason]:
 
 
 def _all_well(check: PredictiveCheck) -> str:
-    distance = f" (mean distance {check.mean_distance:.2f} prior standard deviations)"
+    facts = []
+    if np.isfinite(check.mean_distance):
+        facts.append(f"mean distance {check.mean_distance:.2f} prior standard deviations")
+    values = check.x[check.valid][:, np.isfinite(check.x_observed)]
+    complete = float(np.mean(np.isfinite(values).all(axis=1))) if len(values) else 1.0
+    if complete < NEARLY_ALL:
+        facts.append(f"{100 * complete:.0f} % of the simulations have all that the recording has")
+    together = "; ".join(facts)
     return (
         "the recording lies within what the model can produce, and simulations of the posterior "
-        f"reproduce its features{distance if np.isfinite(check.mean_distance) else ''}"
+        f"reproduce its features{f' ({together})' if facts else ''}"
     )

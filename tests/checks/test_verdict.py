@@ -31,6 +31,16 @@ def test_a_good_fit_is_trusted():
     assert v.sentence.startswith("This posterior can be trusted as far as it was checked: the rec")
 
 
+def test_predictions_that_lack_what_the_recording_has_are_told():
+    x = near([-50, -70])
+    assert "have all that the recording has" not in verdict([-50, -70], x).sentence
+    x[:90, 0] = np.nan
+    v = verdict([-50, -70], x)
+    assert v.level == "trust"
+    told = "prior standard deviations; 55 % of the simulations have all that the recording has)"
+    assert told in v.sentence
+
+
 def test_far_outside_is_not_used_and_the_edge_is_caution():
     low, high = PRIOR[:, 0].min(), PRIOR[:, 0].max()
     far = verdict([high + 0.5 * (high - low), -70], near([-35, -70]))
