@@ -429,8 +429,8 @@ class Simulator(ABC):
 
 
 def _check_number(simulator: str, setting: Setting, value: Any) -> None:
-    """A setting that is a number by default is one."""
-    if isinstance(setting.default, bool) or not isinstance(setting.default, (int, float)):
+    """A setting that is a real number by default is a number; one that counts may have words."""
+    if not isinstance(setting.default, float):
         return
     number = isinstance(value, (int, float, np.integer, np.floating))
     if isinstance(value, bool) or not number or np.isnan(value):

@@ -150,7 +150,7 @@ def test_chains_that_ran_out_of_time_go_on(table, tmp_path, capsys, monkeypatch)
     assert not kept.exists()
     # chains are kept until their result is there
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr("neurosbi.checks.predictive_check", interrupted)
+        broken.setattr("neurosbi.steps.infer.predictive_check", interrupted)
         fit(600.0, "overwrite")
     assert kept.exists()
     np.testing.assert_array_equal(fit(600.0, "overwrite").stored.theta, longer.stored.theta)

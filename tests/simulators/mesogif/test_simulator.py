@@ -98,7 +98,7 @@ def test_networks_from_a_file(tmp_path):
     [
         ({"dt": 2.0}, "2 ms"),
         ({"dt": 0.3}, "divide"),
-        ({"dt": "fast"}, "positive number"),
+        ({"dt": "fast"}, "must be a number in ms"),
         ({"duration": -1.0}, "positive number"),
         ({"populations": "three"}, "two-populations"),
         ({"populations": {"names": ["E"]}}, "lacks"),
