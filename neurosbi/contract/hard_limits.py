@@ -22,6 +22,8 @@ def check_hard_limits(
     The parameters named in ``signed`` can (None: all), those in ``positive`` cannot even be zero.
     Raises `BadInputError` that names the first row with such a value.
     """
+    if signed is None and not positive:
+        return
     names = [p.name for p in parameters]
     never_zero = np.isin(names, list(positive))
     never_negative = ~np.isin(names, names if signed is None else list(signed)) | never_zero

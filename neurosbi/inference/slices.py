@@ -130,9 +130,8 @@ class SliceChains:
             try:
                 yield self._move(n)
             except _OutOfTime:
-                self._rng.set_state(
-                    before
-                )  # nothing of these draws is left: they can be made again
+                # nothing of these draws is left: they can be made again
+                self._rng.set_state(before)
                 self.out_of_time = True
                 return
             advance(n)

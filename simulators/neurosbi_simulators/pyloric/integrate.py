@@ -150,29 +150,17 @@ def advance_gates(cells, gates, opened, speed, table, rows):
     With ``speed`` [lane * SLOTS + slot] the table holds dt / tau (`rates.rate_table`); where
     ``speed`` is empty, it holds the parts themselves (`rates.part_table`).
     """
+    warm = len(speed) > 0
     for c in range(N_CELLS):
-        if len(speed) > 0:
-            for i in range(LANES):
-                advance_warm_cell(
-                    gates,
-                    (c * LANES + i) * SLOTS,
-                    table,
-                    np.int64(rows[c, i]) * (2 * SLOTS),
-                    speed,
-                    i * SLOTS,
-                    cells[c, FRACTION * LANES + i],
-                    cells[c, KCA_FACTOR * LANES + i],
-                )
-        else:
-            for i in range(LANES):
-                advance_cell(
-                    gates,
-                    (c * LANES + i) * SLOTS,
-                    table,
-                    np.int64(rows[c, i]) * (2 * SLOTS),
-                    cells[c, FRACTION * LANES + i],
-                    cells[c, KCA_FACTOR * LANES + i],
-                )
+        for i in range(LANES):
+            at = (c * LANES + i) * SLOTS
+            row = np.int64(rows[c, i]) * (2 * SLOTS)
+            fraction = cells[c, FRACTION * LANES + i]
+            kca = cells[c, KCA_FACTOR * LANES + i]
+            if warm:
+                advance_warm_cell(gates, at, table, row, speed, i * SLOTS, fraction, kca)
+            else:
+                advance_cell(gates, at, table, row, fraction, kca)
         transpose(gates, c * LANES * SLOTS, opened[c], 0)
 
 
