@@ -86,7 +86,8 @@ def fit(
         int,
         typer.Option(
             help="Refine the posterior of each recording in up to this many rounds. Each further "
-            "one simulates as many sweeps as -n says; without -n, a fifth of its default."
+            "one simulates as many sweeps as -n says; without -n, a fifth of its default. It ends "
+            "when two in a row came no nearer; the nearest one is the result."
         ),
     ] = 1,
     inputs: Annotated[

@@ -88,8 +88,8 @@ def fit(
 
     ``rounds`` above 1 refine the posterior of this recording: each further round simulates
     ``simulations`` sweeps (None: a fifth of the default) of parameters that the posterior so far
-    allows, at the recorded stimuli, and trains a network on them. It ends early when the predictive
-    distance no longer falls; the round with the smallest one is the result.
+    allows, at the recorded stimuli, and trains a network on them. It ends early when two rounds in
+    a row came no nearer to the recording; the nearest round is the result.
 
     ``device`` trains and samples: "auto" (a GPU where there is one), "cpu" or "cuda". ``threads``
     simulate (None: all cores); they do not change the result. ``seed`` determines every random

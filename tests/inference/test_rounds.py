@@ -110,15 +110,22 @@ def test_finished_rounds_are_not_repeated(refined):
 
 @pytest.mark.parametrize(
     ("distances", "made", "best"),
-    [((0.5, 0.3, 0.2), 3, 2), ((0.5, 0.3, 0.3), 3, 1), ((0.5, 0.6, 0.1), 2, 0)],
+    [
+        ((0.5, 0.3, 0.2), 3, 2),
+        ((0.5, 0.3, 0.3), 3, 1),
+        ((0.5, 0.6, 0.1), 3, 2),
+        ((0.2, 0.3, np.nan, 0.1), 3, 0),
+    ],
 )
-def test_it_stops_when_the_distance_no_longer_falls_and_gives_the_best(
-    refined, distances, made, best
-):
+def test_it_stops_when_two_rounds_come_no_nearer_and_gives_the_best(refined, distances, made, best):
     _, _, shelf = refined
     values = iter(distances)
     result = refine(
-        target(Counting()), rounds=3, shelf=shelf, distance=lambda posterior: next(values), **HOW
+        target(Counting()),
+        rounds=len(distances),
+        shelf=shelf,
+        distance=lambda posterior: next(values),
+        **HOW,
     )
     assert len(result.rounds) == made
     assert result.best == best
