@@ -15,7 +15,7 @@ from neurosbi.cli.text_table import text_table
 from neurosbi.errors import NeuroSBIError
 
 if TYPE_CHECKING:
-    from neurosbi.contract import Parameter, Simulator
+    from neurosbi.contract import Parameter, Setting, Simulator
 
 
 def simulators(
@@ -117,10 +117,7 @@ def _page(model: "Simulator") -> str:
     header = ["name", "unit", "range", "scale", "default", "description"]
     parts.append(text_table(header, [_parameter_row(p) for p in model.parameters], width=width))
     if model.setting_table:
-        rows = [
-            [s.name, s.unit, "-" if s.default is None else str(s.default), s.role, s.description]
-            for s in model.setting_table
-        ]
+        rows = [_setting_row(s) for s in model.setting_table]
         parts += ["", "Settings, constants to change with --set NAME=VALUE:"]
         parts.append(
             text_table(["name", "unit", "default", "role", "description"], rows, width=width)
@@ -130,6 +127,12 @@ def _page(model: "Simulator") -> str:
         rows = [[f.name, f.unit, f.description] for f in table]
         parts += ["", title, text_table(["name", "unit", "description"], rows, width=width)]
     return "\n".join([*parts, "", *_stimuli(model)])
+
+
+def _setting_row(setting: "Setting") -> list[str]:
+    text = "; ".join(t for t in (setting.description, " or ".join(setting.choices)) if t)
+    default = "-" if setting.default is None else str(setting.default)
+    return [setting.name, setting.unit, default, setting.role, text]
 
 
 def _parameter_row(parameter: "Parameter") -> list[str]:

@@ -34,6 +34,7 @@ from neurosbi.contract.feature_table import FeatureTable
 from neurosbi.contract.hard_limits import check_hard_limits
 from neurosbi.contract.prior_region import PriorRegion
 from neurosbi.contract.recording import Sweep
+from neurosbi.contract.setting_check import check_setting
 from neurosbi.contract.spike_trains import SpikeTrains
 from neurosbi.contract.stimulus import Stimulus
 from neurosbi.contract.tables import Feature, Parameter, Setting, sample_box
@@ -146,7 +147,7 @@ class Simulator(ABC):
                 )
         self.settings: dict[str, Any] = known | settings
         for s in self.setting_table:
-            _check_number(self.name, s, self.settings[s.name])
+            check_setting(self.name, s, self.settings[s.name])
         self.features_name = features or self.default_features
         if not isinstance(self.features_name, str) or self.features_name not in self.feature_sets:
             raise BadInputError(
@@ -426,15 +427,3 @@ class Simulator(ABC):
             self.parameters, theta, signed=self.may_be_negative, positive=self.must_be_positive
         )
         return theta
-
-
-def _check_number(simulator: str, setting: Setting, value: Any) -> None:
-    """A setting that is a real number by default is a number; one that counts may have words."""
-    if not isinstance(setting.default, float):
-        return
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not number or np.isnan(value):
-        unit = "" if setting.unit in ("", "1") else f" in {setting.unit}"
-        raise BadInputError(
-            f"{simulator}: {setting.name} is {value!r}, but it must be a number{unit}"
-        )

@@ -72,6 +72,7 @@ class Setting:
 
     ``role="preparation"`` marks what belongs to one recording (membrane area): it reaches the
     model through the stimulus only, so networks trained for different cells are the same.
+    ``sign`` says which numbers make sense, ``choices`` which words: others are refused.
     """
 
     name: str
@@ -79,6 +80,8 @@ class Setting:
     default: Any
     description: str = ""
     role: Literal["model", "preparation"] = "model"
+    sign: Literal["any", "not negative", "positive"] = "any"
+    choices: tuple[str, ...] = ()
 
 
 def prior_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:

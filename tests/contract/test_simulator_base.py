@@ -26,14 +26,6 @@ def test_settings_have_defaults_and_are_checked():
         LinearGaussian(features=["default"])
 
 
-@pytest.mark.parametrize("value", ["0.1", None, True, float("nan"), [0.1]])
-def test_a_setting_that_is_a_number_stays_one(value):
-    with pytest.raises(
-        BadInputError, match=r"linear-gaussian: dt is .*, but it must be a number in ms"
-    ):
-        WithSettings(dt=value)
-
-
 def test_features_have_names_of_their_own():
     class Twice(LinearGaussian):
         feature_sets = {"default": 2 * LinearGaussian.feature_sets["default"]}

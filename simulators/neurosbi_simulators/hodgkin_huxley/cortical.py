@@ -65,12 +65,11 @@ class CorticalHodgkinHuxley(PointNeuron):
     setting_table: ClassVar[tuple[Setting, ...]] = (
         *COMMON_SETTINGS,
         Setting("temperature", "degC", 25.0, "temperature of the bath, scales the gating rates"),
-        Setting("noise", "pA ms^0.5", 2.0, "intensity of the noise current"),
+        Setting("noise", "pA ms^0.5", 2.0, "intensity of the noise current", sign="not negative"),
         Setting("E_Na", "mV", 69.0, "sodium reversal potential"),
         Setting("E_K", "mV", -98.4, "potassium reversal potential"),
         Setting("E_Ca", "mV", 127.2, "calcium reversal potential"),
     )
-    never_negative = frozenset({"noise"})
     channels = (rows.HAS_M, rows.HAS_CAL, rows.HAS_NAT, rows.HAS_KV)
 
     @property

@@ -7,13 +7,12 @@ channels they have; what has to do with current clamp in general is in `current_
 __all__ = ["PointNeuron"]
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from neurosbi.contract import Setting, SimulationBatch, Stimulus, StimulusBatch, TraceBins
 from neurosbi.cores import in_threads
-from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.hodgkin_huxley import integrate as kernels
 from neurosbi_simulators.hodgkin_huxley import layout as rows
@@ -32,7 +31,7 @@ TINY_CONDUCTANCE = 1e-9  # keeps V_inf defined where every conductance is zero
 
 COMMON_SETTINGS = (
     *CLAMP_SETTINGS,
-    Setting("precision", "", "single", "'single' or 'double' floating-point arithmetic"),
+    Setting("precision", "", "single", "floating-point arithmetic", choices=("single", "double")),
 )
 
 
@@ -41,14 +40,6 @@ class PointNeuron(CurrentClampSimulator):
 
     setting_table: ClassVar[tuple[Setting, ...]] = COMMON_SETTINGS
     channels: ClassVar[tuple[int, ...]]
-
-    def __init__(self, *, features: str | None = None, **settings: Any) -> None:
-        super().__init__(features=features, **settings)
-        if self.settings["precision"] not in ("single", "double"):
-            raise BadInputError(
-                f"{self.name}: precision is 'single' or 'double', not "
-                f"{self.settings['precision']!r}"
-            )
 
     @abstractmethod
     def rows(self, theta: np.ndarray) -> dict[int, np.ndarray]:

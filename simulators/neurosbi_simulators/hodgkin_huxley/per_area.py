@@ -18,12 +18,24 @@ _SOURCE = "Goncalves et al. 2020"
 _AMPERE = 1e-6  # uA per pA
 
 AREA_SETTINGS = (
-    Setting("C_m", "uF/cm2", 1.0, "membrane capacitance"),
+    Setting("C_m", "uF/cm2", 1.0, "membrane capacitance", sign="positive"),
     Setting("E_Na", "mV", 53.0, "sodium reversal potential"),
     Setting("E_K", "mV", -107.0, "potassium reversal potential"),
     Setting("E_Ca", "mV", 120.0, "calcium reversal potential"),
-    Setting("g_CaL", "mS/cm2", 0.0, "high-threshold calcium conductance (0: no such channel)"),
-    Setting("g_CaT", "mS/cm2", 0.0, "low-threshold calcium conductance (0: no such channel)"),
+    Setting(
+        "g_CaL",
+        "mS/cm2",
+        0.0,
+        "high-threshold calcium conductance (0: no such channel)",
+        sign="not negative",
+    ),
+    Setting(
+        "g_CaT",
+        "mS/cm2",
+        0.0,
+        "low-threshold calcium conductance (0: no such channel)",
+        sign="not negative",
+    ),
     Setting(
         "area",
         "cm2",
@@ -56,8 +68,6 @@ class PerArea(CurrentClampSimulator):
         ),
         Parameter("minus_E_leak", "mV", 35.0, 100.0, "linear", "minus leak reversal", _SOURCE, 70),
     )
-    never_negative = frozenset({"g_CaL", "g_CaT"})
-    never_zero = frozenset({"C_m"})
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)

@@ -70,9 +70,9 @@ class MesoGif(PopulationSimulator):
         Setting("sizes", "neurons", None, "neurons of each population, like 500,100; by default those of the network"),
         Setting("infer", "", "weights", "weights, full, or parameters by name, like w_EE,u_th_E"),
         *DURATIONS,
-        Setting("dt", "ms", 1.0, "time step and width of the bins of counts"),
-        Setting("history", "ms", None, "how long spikes are remembered singly; by default as needed"),
-        Setting("precision", "", "single", "'single' or 'double' floating-point arithmetic"),
+        Setting("dt", "ms", 1.0, "time step and width of the bins of counts", sign="positive"),
+        Setting("history", "ms", None, "how long spikes are remembered singly; by default as needed", sign="positive"),
+        Setting("precision", "", "single", "floating-point arithmetic", choices=("single", "double")),
     )  # fmt: skip
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
@@ -90,17 +90,10 @@ class MesoGif(PopulationSimulator):
         self.network = network
         parameters = NetworkParameters(network, infer if isinstance(infer, str) else tuple(infer))
         self.parameters = parameters.table
-        if self.settings["history"] is not None:
-            self.check_time("history")
         if abs(BIN / self.dt - round(BIN / self.dt)) > 1e-6:
             raise BadInputError(
                 f"{self.name}: the time step of {self.dt:g} ms does not divide the bins of "
                 f"{BIN:g} ms that features are computed of; use 1, 0.5 or 0.2"
-            )
-        if self.settings["precision"] not in ("single", "double"):
-            raise BadInputError(
-                f"{self.name}: precision is 'single' or 'double', not "
-                f"{self.settings['precision']!r}"
             )
         grid = Grid.of(network, self.parameters, dt=self.dt, history=self.settings["history"])
         real = np.float32 if self.settings["precision"] == "single" else np.float64

@@ -66,23 +66,16 @@ class BallAndStick(NeuronSimulator):
     setting_table: ClassVar[tuple[Setting, ...]] = (
         *NEURON_SETTINGS,
         Setting("temperature", "degC", 36.0, "temperature of the bath, scales the gating rates"),
-        Setting("C_m", "uF/cm2", 1.0, "membrane capacitance"),
+        Setting("C_m", "uF/cm2", 1.0, "membrane capacitance", sign="positive"),
         Setting("E_Na", "mV", 53.0, "sodium reversal potential"),
         Setting("E_K", "mV", -107.0, "potassium reversal potential"),
-        Setting("soma_diameter", "um", 20.0, "diameter and length of the soma"),
-        Setting("dendrite_length", "um", 500.0, "length of the dendrite"),
-        Setting("dendrite_diameter", "um", 3.0, "diameter of the dendrite"),
-        Setting("axon_length", "um", 200.0, "length of the axon"),
-        Setting("axon_diameter", "um", 1.5, "diameter of the axon"),
+        Setting("soma_diameter", "um", 20.0, "diameter and length of the soma", sign="positive"),
+        Setting("dendrite_length", "um", 500.0, "length of the dendrite", sign="positive"),
+        Setting("dendrite_diameter", "um", 3.0, "diameter of the dendrite", sign="positive"),
+        Setting("axon_length", "um", 200.0, "length of the axon", sign="positive"),
+        Setting("axon_diameter", "um", 1.5, "diameter of the axon", sign="positive"),
     )
     mechanisms = CHANNELS
-    never_zero = frozenset(
-        (
-            "C_m",
-            "soma_diameter",
-            *(f"{s}_{d}" for s in _SECTIONS[1:] for d in ("length", "diameter")),
-        )
-    )
 
     @property
     def celsius(self) -> float:

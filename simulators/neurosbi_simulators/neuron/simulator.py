@@ -42,7 +42,7 @@ from neurosbi_simulators.numerics.gaussian import lane_keys, normals
 
 NEURON_SETTINGS = (
     *CLAMP_SETTINGS,
-    Setting("noise", "pA ms^0.5", 2.0, "intensity of the noise current"),
+    Setting("noise", "pA ms^0.5", 2.0, "intensity of the noise current", sign="not negative"),
 )
 _CHUNKS_PER_WORKER = 4  # short chunks at the end keep all workers busy
 _LARGEST_CHUNK = 64  # simulations whose traces a worker holds together
@@ -56,7 +56,6 @@ class NeuronSimulator(CurrentClampSimulator):
     """
 
     setting_table: ClassVar[tuple[Setting, ...]] = NEURON_SETTINGS
-    never_negative = frozenset({"noise"})
     needs: ClassVar[tuple[str, ...]] = ("neuron",)
     mechanisms: ClassVar[Path | None] = None
     smallest_batch = 16

@@ -2,7 +2,7 @@
 
 __all__ = ["DURATIONS", "PopulationSimulator"]
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,8 +11,14 @@ from neurosbi.errors import BadInputError
 from neurosbi_simulators.population.features import BIN
 
 DURATIONS = (
-    Setting("duration", "ms", 10_000.0, "length of what features are computed of"),
-    Setting("burn_in", "ms", 1000.0, "left out before it, so that the start is forgotten"),
+    Setting("duration", "ms", 10_000.0, "length of what features are computed of", sign="positive"),
+    Setting(
+        "burn_in",
+        "ms",
+        1000.0,
+        "left out before it, so that the start is forgotten",
+        sign="not negative",
+    ),
 )
 
 
@@ -23,21 +29,6 @@ class PopulationSimulator(Simulator):
     """Time steps that one simulation may have."""
     most_steps_because: ClassVar[str]
     """Why not more, in words that complete an error."""
-
-    def __init__(self, *, features: str | None = None, **settings: Any) -> None:
-        super().__init__(features=features, **settings)
-        for name in ("duration", "burn_in", "dt"):
-            self.check_time(name, zero=name == "burn_in")
-
-    def check_time(self, name: str, *, zero: bool = False) -> None:
-        """Raise `BadInputError` unless the setting is a positive number (or 0)."""
-        value = self.settings[name]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not (0 < value < np.inf or (zero and value == 0)):
-            raise BadInputError(
-                f"{self.name}: {name} is {value!r}, but it must be a positive number of ms"
-                f"{', or 0' if zero else ''}"
-            )
 
     @property
     def dt(self) -> float:

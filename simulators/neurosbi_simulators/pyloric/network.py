@@ -62,13 +62,16 @@ class PyloricNetwork(Simulator):
         "Deistler et al. 2022, doi:10.1073/pnas.2207632119",
     )
     setting_table: ClassVar[tuple[Setting, ...]] = (
-        Setting("dt", "ms", 0.025, "time step of the integration"),
-        Setting("precision", "", "single", "'single' or 'double' floating-point arithmetic"),
+        Setting("dt", "ms", 0.025, "time step of the integration", sign="positive"),
+        Setting(
+            "precision", "", "single", "floating-point arithmetic", choices=("single", "double")
+        ),
         Setting(
             "noise",
             "uA",
             0.001,
             "standard deviation of the noise current in a step of 0.025 ms; scaled by 1/sqrt(dt)",
+            sign="not negative",
         ),
         Setting("temperature", "degC", 10.0, "temperature where the stimulus does not give one"),
         Setting(
@@ -92,28 +95,11 @@ class PyloricNetwork(Simulator):
         self.parameters: tuple[Parameter, ...] = (*CIRCUIT, *Q10) if warm else CIRCUIT
 
     def _check_settings(self) -> None:
-        for name in ("dt", "noise", "temperature"):
-            value = self.settings[name]
-            if isinstance(value, bool) or not (
-                isinstance(value, (int, float)) and np.isfinite(value)
-            ):
-                raise BadInputError(f"{self.name}: {name} is {value!r}, but it must be a number")
-        if not 0 < self.settings["dt"] <= COARSEST_DT:
+        if self.settings["dt"] > COARSEST_DT:
             raise BadInputError(
                 f"{self.name}: dt is {self.settings['dt']} ms, but sodium channels open within "
                 f"{FASTEST_TAU} ms; use at most {COARSEST_DT} ms, for example 0.025"
             )
-        if self.settings["noise"] < 0:
-            raise BadInputError(
-                f"{self.name}: noise is a standard deviation, it cannot be negative"
-            )
-        if self.settings["precision"] not in ("single", "double"):
-            raise BadInputError(
-                f"{self.name}: precision is 'single' or 'double', not "
-                f"{self.settings['precision']!r}"
-            )
-        if not isinstance(self.settings["temperature_parameters"], bool):
-            raise BadInputError(f"{self.name}: temperature_parameters is true or false")
 
     @property
     def dt(self) -> float:

@@ -47,7 +47,6 @@ AVAILABLE = {
         Parameter("tau_s", "ms", 0.5, 10.0, "log", "synaptic time constant", "delta if 0", None),
     )
 }
-_MAY_BE_ZERO = ("tau_s", "t_ref")
 _OWN_DEFAULTS = {"duration": 2000.0, "burn_in": 500.0, "dt": 0.1}
 
 
@@ -67,13 +66,19 @@ class BalancedNetwork(SpikingSimulator):
     setting_table: ClassVar[tuple[Setting, ...]] = (
         Setting("sizes", "neurons", [10_000, 2500], "excitatory and inhibitory neurons"),
         Setting("infer", "", "J,g,drive,tau_m", f"parameters by name: {', '.join(AVAILABLE)}"),
-        Setting("p", "1", 0.1, "probability of a connection"),
-        Setting("u_th", "mV", 20.0, "threshold above the resting potential"),
+        Setting("p", "1", 0.1, "probability of a connection", sign="positive"),
+        Setting("u_th", "mV", 20.0, "threshold above the resting potential", sign="positive"),
         Setting("u_r", "mV", 10.0, "reset potential, unless inferred"),
-        Setting("tau_m", "ms", 20.0, "membrane time constant, unless inferred"),
-        Setting("tau_s", "ms", 0.0, "synaptic time constant, unless inferred; 0: pulses"),
-        Setting("t_ref", "ms", 2.0, "refractory period"),
-        Setting("delay", "ms", 1.5, "transmission delay"),
+        Setting("tau_m", "ms", 20.0, "membrane time constant, unless inferred", sign="positive"),
+        Setting(
+            "tau_s",
+            "ms",
+            0.0,
+            "synaptic time constant, unless inferred; 0: pulses",
+            sign="not negative",
+        ),
+        Setting("t_ref", "ms", 2.0, "refractory period", sign="not negative"),
+        Setting("delay", "ms", 1.5, "transmission delay", sign="positive"),
         *(replace(s, default=_OWN_DEFAULTS.get(s.name, s.default)) for s in COMMON_SETTINGS),
     )
 
@@ -85,18 +90,6 @@ class BalancedNetwork(SpikingSimulator):
             raise BadInputError(f"{self.name}: a network needs neurons, got sizes {self.size}")
         super().__init__(features=features, **settings)
         self.settings["sizes"] = list(self.size)
-        for name in ("p", "u_th", "u_r", "tau_m", "tau_s", "t_ref", "delay"):
-            value = self.settings[name]
-            low = -np.inf if name == "u_r" else 0.0 if name in _MAY_BE_ZERO else np.nextafter(0, 1)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not low <= value < np.inf
-            ):
-                raise BadInputError(
-                    f"{self.name}: {name} is {value!r}, but it must be a "
-                    f"{'' if name == 'u_r' else 'positive '}number"
-                )
         if self.settings["p"] > 1:
             raise BadInputError(
                 f"{self.name}: p is a probability of connection, got {self.settings['p']}"

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurosbi.contract import Setting
-from neurosbi.errors import BadInputError
 from neurosbi_simulators.population.network import PRESETS, PopulationNetwork
 from neurosbi_simulators.population.parameters import NetworkParameters
 from neurosbi_simulators.spiking.model import (
@@ -60,7 +59,8 @@ class SpikingGif(SpikingSimulator):
             "connections",
             "",
             "random",
-            "'random', or 'mean-field': all pairs with the mean weight, as mesogif assumes",
+            "mean-field: all pairs with the mean weight, as mesogif assumes",
+            choices=CONNECTIONS,
         ),
         *COMMON_SETTINGS,
     )
@@ -82,11 +82,6 @@ class SpikingGif(SpikingSimulator):
             network, infer if isinstance(infer, str) else tuple(infer)
         )
         self.parameters = self.inferred.table
-        if self.settings["connections"] not in CONNECTIONS:
-            raise BadInputError(
-                f"{self.name}: connections are {' or '.join(CONNECTIONS)}, not "
-                f"{self.settings['connections']!r}"
-            )
 
     def networks(self, theta: np.ndarray) -> list[SpikingNetwork]:
         """See `SpikingSimulator.networks`."""

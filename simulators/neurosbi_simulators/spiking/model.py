@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 BACKENDS = ("numba", "brian2")
 COMMON_SETTINGS = (
     *DURATIONS,
-    Setting("dt", "ms", 0.2, "time step of the integration"),
+    Setting("dt", "ms", 0.2, "time step of the integration", sign="positive"),
     Setting(
         "recorded",
         "neurons",
@@ -49,7 +49,7 @@ COMMON_SETTINGS = (
         "neurons of each population whose spikes are seen: a number, one for each population like "
         "80,20, or all",
     ),
-    Setting("backend", "", "numba", "'numba', or 'brian2' for the same model in Brian2"),
+    Setting("backend", "", "numba", "brian2: the same model in Brian2", choices=BACKENDS),
 )
 
 
@@ -67,11 +67,6 @@ class SpikingSimulator(PopulationSimulator):
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         self.feature_sets = feature_sets(self.names)  # type: ignore[misc]
         super().__init__(features=features, **settings)
-        if self.settings["backend"] not in BACKENDS:
-            raise BadInputError(
-                f"{self.name}: the backend is {' or '.join(BACKENDS)}, not "
-                f"{self.settings['backend']!r}"
-            )
         self.recorded = self._recorded(self.settings["recorded"])
 
     def _recorded(self, given: Any) -> tuple[int, ...]:

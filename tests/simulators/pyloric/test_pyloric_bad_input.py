@@ -28,7 +28,7 @@ def model():
     ("settings", "match"),
     [
         ({"dt": 0.2}, "0.1 ms"),
-        ({"dt": 0.0}, "0.1 ms"),
+        ({"dt": 0.0}, "dt is 0 ms, but it cannot be negative or zero, for example 0.025"),
         ({"dt": "fast"}, "must be a number"),
         ({"noise": -1.0}, "cannot be negative"),
         ({"temperature": np.nan}, "must be a number"),
