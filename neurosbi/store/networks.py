@@ -19,7 +19,7 @@ from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import finite_data
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
-LAYOUT = 1
+LAYOUT = 2
 
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 

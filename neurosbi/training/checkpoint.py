@@ -10,7 +10,7 @@ import torch
 from neurosbi.errors import BadInputError
 from neurosbi.store import atomic_path
 
-LAYOUT = 2
+LAYOUT = 3
 
 
 class UnusableCheckpointError(BadInputError):
