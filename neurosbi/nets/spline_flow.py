@@ -180,8 +180,8 @@ def _ramps_and_bends(h: Tensor) -> Tensor:
 
     Splines of some posteriors are smooth functions of the data, those of others have corners. With
     both kinds of units 100,000 sweeps of Hodgkin-Huxley cells give 0.25 nats more than with ReLU
-    alone (0.16 with SiLU alone), and 10,000 simulations of slcp 0.18 (0.24), of lotka_volterra 0.09
-    (0.06), of sir as much (0.11 less).
+    alone (9.60 against 9.35, three seeds, standard deviation 0.03); SiLU alone gives 0.16 more, but
+    0.11 less with 10,000 simulations of sir, which lose nothing here.
     """
     ramps, bends = h.tensor_split(2, dim=1)
     return torch.cat((F.relu(ramps), _SILU_GAIN * F.silu(bends)), dim=1)
