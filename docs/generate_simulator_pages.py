@@ -69,10 +69,7 @@ def tables(models: list[type[Simulator]]) -> str:
         )
         parts += _table(
             "setting, unit, default, meaning",
-            [
-                (f"`{s.name}`", s.unit, _plain(s.default), s.description)
-                for s in model.setting_table
-            ],
+            [(f"`{s.name}`", s.unit, _plain(s.default), s.meaning) for s in model.setting_table],
         )
     first = models[0]()
     shared = all(m().feature_sets == first.feature_sets for m in models)

@@ -130,9 +130,8 @@ def _page(model: "Simulator") -> str:
 
 
 def _setting_row(setting: "Setting") -> list[str]:
-    text = "; ".join(t for t in (setting.description, " or ".join(setting.choices)) if t)
     default = "-" if setting.default is None else str(setting.default)
-    return [setting.name, setting.unit, default, setting.role, text]
+    return [setting.name, setting.unit, default, setting.role, setting.meaning]
 
 
 def _parameter_row(parameter: "Parameter") -> list[str]:

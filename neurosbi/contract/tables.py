@@ -83,6 +83,11 @@ class Setting:
     sign: Literal["any", "not negative", "positive"] = "any"
     choices: tuple[str, ...] = ()
 
+    @property
+    def meaning(self) -> str:
+        """The description and the choices, for lists."""
+        return "; ".join(t for t in (self.description, " or ".join(self.choices)) if t)
+
 
 def prior_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper prior bounds, float64 [theta] each."""
