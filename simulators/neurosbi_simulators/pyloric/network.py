@@ -90,16 +90,13 @@ class PyloricNetwork(Simulator):
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         super().__init__(features=features, **settings)
-        self._check_settings()
-        warm = self.settings["temperature_parameters"]
-        self.parameters: tuple[Parameter, ...] = (*CIRCUIT, *Q10) if warm else CIRCUIT
-
-    def _check_settings(self) -> None:
         if self.settings["dt"] > COARSEST_DT:
             raise BadInputError(
                 f"{self.name}: dt is {self.settings['dt']} ms, but sodium channels open within "
                 f"{FASTEST_TAU} ms; use at most {COARSEST_DT} ms, for example 0.025"
             )
+        warm = self.settings["temperature_parameters"]
+        self.parameters: tuple[Parameter, ...] = (*CIRCUIT, *Q10) if warm else CIRCUIT
 
     @property
     def dt(self) -> float:
