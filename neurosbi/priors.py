@@ -118,7 +118,8 @@ class UnconstrainedMap(torch.nn.Module):
     def inverse(self, z: Tensor) -> Tensor:
         """``theta`` inside the closed box, float64."""
         z = z.double()
-        near = 0.5 * torch.erfc(z.abs() * math.sqrt(0.5))  # torch's ndtr loses digits in the tail
+        # torch's ndtr loses digits in the tail, and abs has no slope at 0
+        near = 0.5 * torch.erfc(torch.where(z < 0, -z, z) * math.sqrt(0.5))
         linear = torch.where(
             z < 0,
             self.low + (self.high - self.low) * near,

@@ -1,5 +1,7 @@
 """Simulations of a simulator in memory."""
 
+from dataclasses import fields
+
 from neurosbi.contract import FixedStimulus, SweepSets
 from neurosbi.inference.memory import ArraySimulations
 from neurosbi.store import config_hash
@@ -37,3 +39,9 @@ class MemorySimulations(ArraySimulations):
             trace_bins=bins,
             trace=batch.trace,
         )
+
+
+def as_arrays(simulations, **changed):
+    """The same simulations with other arrays, named by these."""
+    names = (f.name for f in fields(ArraySimulations) if f.name != "config_hash")
+    return ArraySimulations(**({name: getattr(simulations, name) for name in names} | changed))

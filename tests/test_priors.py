@@ -59,6 +59,15 @@ def test_log_det_is_the_autograd_jacobian():
         torch.testing.assert_close(bijection.log_det(row), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_the_inverse_has_a_slope_everywhere():
+    bijection = UnconstrainedMap(TABLE)
+    for z in (-0.5, 0.0, 0.5):
+        row = torch.full((3,), z, dtype=torch.float64)
+        jacobian = torch.autograd.functional.jacobian(bijection.inverse, row)
+        expected = -bijection.log_det(bijection.inverse(row))
+        torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], expected)
+
+
 def test_round_trip_next_to_the_bounds():
     bijection = UnconstrainedMap(TABLE)
     z = torch.linspace(-7.5, 7.5, 61, dtype=torch.float64)[:, None].expand(-1, 3)

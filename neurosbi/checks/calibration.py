@@ -79,16 +79,24 @@ class Calibration:
 
     def coverage(self, level: float = LEVEL) -> np.ndarray:
         """Share of cases whose central interval of this level holds the truth, [theta]."""
-        place = (self.theta + 0.5) / (self.draws + 1)
-        return np.mean(np.abs(place - 0.5) <= level / 2, axis=0)
+        low, high = 0.5 * (1 - level), 0.5 * (1 + level)
+        return np.mean(self._below(self.theta, high) - self._below(self.theta, low), axis=0)
 
     def joint_coverage(self, level: float = LEVEL) -> float:
         """The same for the region of highest density that holds this probability."""
-        return float(np.mean((self.density + 0.5) / (self.draws + 1) <= level))
+        return float(np.mean(self._below(self.density, level)))
 
     def ball_coverage(self, level: float = LEVEL) -> float:
         """The same for balls around random points (TARP)."""
-        return float(np.mean((self.ball + 0.5) / (self.draws + 1) <= level))
+        return float(np.mean(self._below(self.ball, level)))
+
+    def _below(self, ranks: np.ndarray, level: float) -> np.ndarray:
+        """The part of every rank's cell, one of ``draws`` + 1 equal ones of [0, 1], below ``level``.
+
+        A limit within a cell counts in part, so that exact posteriors are covered with the
+        probability ``level`` whatever the number of draws.
+        """
+        return np.clip(level * (self.draws + 1) - ranks, 0.0, 1.0)
 
     def curve(self, ranks: np.ndarray) -> np.ndarray:
         """F at the levels 0, 1/(draws+1), ..., 1 of ``ranks[case]``, float64 [draws + 2]."""

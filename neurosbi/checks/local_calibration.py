@@ -169,7 +169,8 @@ def local_calibration(
         nothing = np.full(dim, np.nan)
         return LocalCalibration(tuple(parameters), n, 1.0, 0.0, 0.0, nothing, nothing)
     # moments over the truth and the draws together: exchangeable, so that the test stays exact
-    terms = _terms(_soft((z - z.mean(0)) / _sd(z)), dim)
+    r = _soft((z - z.mean(0)) / _sd(z))
+    terms = np.stack([_terms(of_draw, dim) for of_draw in r])  # one by one: they fill the memory
     terms -= terms.mean(0)
     place, weight = _place(context, context_observed)
     local = np.concatenate([np.ones((n, 1)), place], axis=1)

@@ -236,10 +236,17 @@ def _given_others(
         at, at_recording = predicted(a), float(predicted(here))
         error = np.abs(values - at)
         order = np.argsort(at[fitted], kind="stable")
-        window = np.ones(_ALIKE) / _ALIKE
-        typical = np.convolve(error[fitted][order], window, mode="same") + 1e-3 * unit
+        typical = _running_mean(error[fitted][order]) + 1e-3 * unit
         size = np.interp([*at[held_out], at_recording], at[fitted][order], typical)
         farther += np.sum(error[held_out] / size[:-1] >= abs(observed - at_recording) / size[-1])
         expected.append(at_recording)
     centre_of = float(np.mean(expected))
     return centre_of, observed - centre_of, float((1 + farther) / (1 + len(values)))
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of the ``_ALIKE`` values around each of ``values[row]``, fewer at the ends."""
+    window = np.ones(_ALIKE)
+    return np.convolve(values, window, mode="same") / np.convolve(
+        np.ones(len(values)), window, mode="same"
+    )

@@ -26,16 +26,15 @@ def neighbour_distance(
     """
     from scipy.spatial import KDTree
 
-    centre = np.median(cloud, axis=0)
-    cloud = np.clip((cloud - centre) / spread, -_CLIP, _CLIP)
-    point = np.clip((point - centre) / spread, -_CLIP, _CLIP)
-    eigenvalues, axes = np.linalg.eigh(np.atleast_2d(np.cov(cloud, rowvar=False)))
+    # all is computed of simulations and point together, so that nothing but its place tells them apart
+    every = np.vstack([cloud, point])
+    every = np.clip((every - np.median(every, axis=0)) / spread, -_CLIP, _CLIP)
+    eigenvalues, axes = np.linalg.eigh(np.atleast_2d(np.cov(every, rowvar=False)))
     floor = _SMALLEST_EIGENVALUE * eigenvalues[-1]
-    whiten = axes / np.sqrt(np.maximum(eigenvalues, floor))
-    cloud, point = cloud @ whiten, point @ whiten
-    tree = KDTree(cloud)
-    own = tree.query(cloud, k=NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)  # the first is itself
-    observed = float(tree.query(point, k=NEIGHBOURS)[0].mean())
+    every = every @ (axes / np.sqrt(np.maximum(eigenvalues, floor)))
+    distances = KDTree(every).query(every, k=NEIGHBOURS + 1)[0][:, 1:]  # the first is itself
+    *_, observed = own = distances.mean(axis=1)
+    own, observed = own[:-1], float(observed)
     reference = float(np.quantile(own, JOINT_QUANTILE))
     p = float((np.sum(own >= observed) + 1) / (len(own) + 1))
     if reference == 0:  # all simulations coincide

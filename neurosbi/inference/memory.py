@@ -2,8 +2,9 @@
 
 __all__ = ["ArraySimulations", "SimulationRows"]
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class ArraySimulations:
     """A `Simulations` of arrays: what a method trains on when nothing is kept on disk.
 
     ``trace[sim, channel, bin]`` is voltage in ``trace_bins``, None where only features are kept.
-    ``simulator_config`` and ``config_hash`` name what was simulated, as those of a store.
+    ``simulator_config`` and ``config_hash`` name what was simulated, as those of a store; without
+    a hash the arrays themselves are it.
     Raises `BadInputError` for arrays of different lengths.
     """
 
@@ -52,8 +54,20 @@ class ArraySimulations:
                 f"theta, x, valid and stimulus are arrays of one length, got {sorted(lengths)}"
             )
         if not self.config_hash:
-            named = {"simulator": self.simulator_config, "family": self.family.to_dict()}
+            named = {
+                "simulator": self.simulator_config,
+                "family": self.family.to_dict(),
+                "parameters": [asdict(p) for p in self.parameters],
+                "arrays": self._checksum(),
+            }
             object.__setattr__(self, "config_hash", config_hash(named))
+
+    def _checksum(self) -> str:
+        arrays = (self.theta, self.x, self.valid, self.stimulus, self.trace)
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     @property
     def n(self) -> int:

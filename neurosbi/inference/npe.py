@@ -49,7 +49,7 @@ from neurosbi.inference.traces import (
     information_by_input,
     trace_encoder,
 )
-from neurosbi.inference.training_rows import training_rows
+from neurosbi.inference.training_rows import TrainingRows, training_rows
 from neurosbi.nets import (
     ContextEmbedding,
     FeatureEncoder,
@@ -186,7 +186,8 @@ def train_npe(
         record=isinstance(source, EncodedRows),  # sets and traces have masks
         steps=_steps(source, encoder),
         checkpoint=checkpoint,
-        fingerprint=f"npe {config.builder()} {config.withheld} {simulations.config_hash} {simulations.seed}",
+        fingerprint=f"npe {config.builder()} {config.withheld} {config.trend} "
+        f"{simulations.config_hash} {simulations.seed}",
         progress=progress,
     )
     card = {
@@ -208,14 +209,15 @@ def train_npe(
         "trend": estimator.trend.name,
         "training": config.training.to_dict(),
         "standardisation": _standardisation(sweep_encoder, simulations.features),
-        "result": result.to_dict() | _in_original_units(result, estimator, theta, parameters),
+        "result": result.to_dict() | _in_original_units(result, source, held_out, parameters),
     }
     if isinstance(source, EncodedRows) and estimator.trend.name != "none":
         with thread_limit(config.training.threads):
             card["beyond_trend"] = _beyond_trend(estimator, source, held_out)
     if isinstance(encoder, TraceEncoder) and isinstance(source, EncodedTraces):
         card["trace"] = encoder.bins.to_dict()
-        card["information"] = information_by_input(estimator, source, held_out)
+        with thread_limit(config.training.threads):
+            card["information"] = information_by_input(estimator, source, held_out)
     return Network(estimator, encoder, card)
 
 
@@ -354,16 +356,18 @@ def _standardisation(encoder: FeatureEncoder, features: tuple[Feature, ...]) -> 
 
 def _in_original_units(
     result: TrainingResult,
-    estimator: FlowEstimator,
-    theta: np.ndarray,
+    source: TrainingRows,
+    held_out: np.ndarray,
     parameters: tuple[Parameter, ...],
 ) -> dict[str, float]:
-    """Validation log density, in the units of theta and relative to the prior (nats)."""
-    estimator.bijection.cpu()
-    values = torch.as_tensor(theta)
-    jacobian = estimator.bijection.log_det(values).mean() - estimator.scale.cpu().log().sum()
-    prior = BoxPrior(parameters, dtype=torch.float64).log_prob(values).mean()
-    estimator.bijection.to(estimator.scale.device)
+    """Validation log density, in the units of theta and relative to the prior (nats).
+
+    Jacobian and prior are those of the rows validated on; those of others differ by chance.
+    """
+    z = read_chosen(source, held_out)[0].double() * source.scale + source.center
+    theta = source.bijection.inverse(z)
+    jacobian = source.bijection.log_det(theta, z).mean() - source.scale.log().sum()
+    prior = BoxPrior(parameters, dtype=torch.float64).log_prob(theta).mean()
     log_prob = -result.best_loss + float(jacobian)
     return {
         "validation_log_prob": log_prob,

@@ -137,6 +137,8 @@ def recorded_pairs(
     valid = np.all([b.valid[:n] for b in batches], axis=0)
     x = np.stack([b.x[:n][valid] for b in batches], axis=1)  # [sim, sweep, feature]
     theta = theta[:n][valid]
+    if network.refined:  # trained on what was left out as undefined (see `Network.posterior`)
+        x, given = np.where(given, x, np.nan), np.ones_like(given)
     if not isinstance(network.encoder, SetEncoder):
         rows = np.broadcast_to(stimuli[0], (len(x), stimuli.shape[1]))
         condition = network.encoder(

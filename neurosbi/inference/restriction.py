@@ -57,8 +57,8 @@ def find_region(
     """The region that pilot simulations ``theta[sim, theta]`` suggest.
 
     ``defined[sim, feature]`` says which features they have; valid are those that have all. ``seed``
-    determines which simulations are held out together. Raises `FitError` where too few were valid,
-    `BadInputError` for a share ``missed`` that is none.
+    determines which simulations are held out together. Raises `FitError` where too few or all
+    were valid, `BadInputError` for a share ``missed`` that is none.
     """
     if not 0 <= missed < 0.5:
         raise BadInputError(
@@ -71,8 +71,12 @@ def find_region(
             f"only {n_valid} of {len(valid)} pilot simulations have all features, at least "
             f"{LEAST_VALID} are needed to restrict the prior; simulate a larger pilot"
         )
+    if n_valid == len(valid):
+        raise FitError(
+            f"all {n_valid} pilot simulations have all features: there is nothing to restrict"
+        )
     u = positions(parameters, theta)
-    single = _single_features(defined, valid)
+    single = _single_features(defined)
     fold = _folds(valid, seed)
     scores = np.empty(len(valid))
     for k in range(FOLDS):
@@ -90,11 +94,11 @@ def find_region(
     return PriorRegion(*_classifier(u, single, valid), threshold, facts)
 
 
-def _single_features(defined: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """The different columns of ``defined`` that are neither constant nor ``valid``."""
+def _single_features(defined: np.ndarray) -> np.ndarray:
+    """The different columns of ``defined`` that are not constant."""
     columns = np.unique(defined, axis=1)
     share = columns.mean(axis=0)
-    return columns[:, (share > 0) & (share < 1) & np.any(columns != valid[:, None], axis=0)]
+    return columns[:, (share > 0) & (share < 1)]
 
 
 def _folds(valid: np.ndarray, seed: int) -> np.ndarray:

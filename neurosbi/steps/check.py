@@ -254,10 +254,8 @@ def _check_result(
     if time_limit is not None:
         share = max(time_limit - (time.monotonic() - began), share or 0.0)
     began = time.monotonic()
-    if network.inputs == "trace":
-        say(
-            "the tests at the recording are of features, which this network does not see", show=show
-        )
+    if network.inputs != "features":
+        say("the tests at the recording are of networks that read features alone", show=show)
     else:
         protocol = protocol_of(network, result.stored)
         unlike = check_misspecification(network, protocol)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -199,7 +200,7 @@ class _CacheShelf:
             with np.load(simulations, allow_pickle=False) as file:
                 pool = Pool(**{name: file[name] for name in ("theta", "x", "valid")})
             return open_network(network), pool
-        except (BadInputError, OSError, ValueError, KeyError, EOFError) as error:
+        except (BadInputError, OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             say(f"round {number} in the cache cannot be used ({error})", show=self.progress)
             return None
 

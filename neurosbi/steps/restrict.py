@@ -21,7 +21,7 @@ from neurosbi.steps.simulate import run_simulations
 from neurosbi.store import SimulationStore, atomic_path, cache_directory, config_hash
 
 PILOT = 10_000
-_VERSION = 1  # of the way regions are found
+_VERSION = 2  # of the way regions are found
 _ROWS = 50_000  # rows of a store that are read at once
 
 
@@ -41,7 +41,8 @@ def restrict(
     right). ``stimulus`` is as in `simulate`. The result is a simulator as any other: `simulate`,
     `train` and `fit` take it, and stores and networks know its region.
 
-    Raises `FitError` where too few simulations of the pilot have all features.
+    Where the whole pilot has all features there is nothing to restrict, and ``simulator`` itself is
+    returned. Raises `FitError` where too few simulations of the pilot have them.
     """
     if simulator.prior_region is not None:
         raise BadInputError(
@@ -59,6 +60,9 @@ def restrict(
         threads=threads,
         progress=progress,
     ).store
+    if complete_fraction(store) == 1:
+        say("all of the pilot have all features: the prior is not restricted", show=progress)
+        return simulator
     region = _region(simulator, store, seed)
     facts = region.facts
     say(

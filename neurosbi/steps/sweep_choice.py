@@ -33,7 +33,7 @@ def sweeps_together(
     """The observations of the ``chosen`` sweeps that ``family`` can hold, ``reference`` first.
 
     Also gives notes on what was left out. ``by_name`` says that the user named the sweeps: then
-    they must have been sampled alike; otherwise those sampled like most are taken.
+    they must have been sampled alike; otherwise those sampled like ``reference`` are taken.
 
     Raises `TooFewSweepsError` if the recording as a whole has fewer than ``least`` of them or the
     reference is not one of them, `BadInputError` for named sweeps of different sampling.

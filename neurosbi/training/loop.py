@@ -119,13 +119,21 @@ def fit(
             stop_flag() as stop,
             progress_bar("Training", run.epochs, done=run.epoch, show=progress) as bar,
         ):
-            run.train(bar, store, stop)
+            try:
+                run.train(bar, store, stop)
+            except _DivergedError:
+                store.discard()  # with another learning rate nothing could go on from it
+                raise
         return run.finish()
 
 
 def epochs_for(steps: int, *, wanted: int = STEPS) -> int:
     """The length of a training whose epochs have ``steps`` steps, where none is asked for."""
     return min(max(FEWEST_EPOCHS, round(wanted / steps)), MOST_EPOCHS)
+
+
+class _DivergedError(FitError):
+    """The loss became undefined."""
 
 
 class _Run:
@@ -224,14 +232,14 @@ class _Run:
     def _close_epoch(self, before: float, began: float) -> EpochRecord:
         sum_loss, used, skipped = self.optimization.totals.tolist()  # the epoch's one read-back
         if skipped > max(1.0, _MOST_SKIPPED * self.batches.steps):
-            raise FitError(
+            raise _DivergedError(
                 f"the training loss had no finite gradient in {skipped:.0f} of "
                 f"{self.batches.steps} steps of epoch {self.epoch + 1}; lower the learning rate "
                 f"(now {self.config.learning_rate:g}) or look for extreme values in the features"
             )
         validation = self._validation_loss()
         if not math.isfinite(validation) and not self.best:
-            raise FitError(
+            raise _DivergedError(
                 f"the loss on the validation simulations is not finite after epoch "
                 f"{self.epoch + 1}; lower the learning rate (now {self.config.learning_rate:g}) "
                 "or look for extreme values in the features"
@@ -357,3 +365,7 @@ class _Checkpoint:
         if self.path is not None:
             write_checkpoint(self.path, {"mark": self.mark, "run": run.state()})
             self.last = time.monotonic()
+
+    def discard(self) -> None:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from neurosbi.training.config import TrainingConfig
 
+_OF_THE_DEVICE = ("fused", "capturable")  # a state may come from a training on another one
 _BEFORE_RECORDING = 3  # steps in which libraries choose their kernels and take their workspaces
 
 
@@ -84,7 +85,10 @@ class TrainingStep:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Inverse of `state`, before the first step."""
+        of_this_device = [{k: g[k] for k in _OF_THE_DEVICE} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, kept in zip(self.optimizer.param_groups, of_this_device, strict=True):
+            group.update(kept)
         self.average, self.totals = state["average"], state["totals"]
 
     def _set(self, rate: float, renewal: float) -> None:

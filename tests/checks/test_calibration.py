@@ -109,6 +109,15 @@ def test_the_level_of_the_tests_is_what_it_says():
     assert np.mean(remarks) <= ALPHA + 3 * np.sqrt(ALPHA / 400)
 
 
+@pytest.mark.parametrize("draws", [19, 24, 30, 99, 100])
+def test_exact_posteriors_are_covered_with_any_number_of_draws(draws):
+    each = np.arange(draws + 1)
+    exact = Calibration(("a",), draws, each[:, None], each, each, len(each), seed=0)
+    for level in (0.5, 0.9):
+        for coverage in (exact.coverage, exact.joint_coverage, exact.ball_coverage):
+            assert coverage(level) == pytest.approx(level)
+
+
 def test_many_cases_do_not_condemn_what_is_practically_exact():
     calibration = from_normal(50_000, width=0.96, draws=19)
     assert min(calibration.curve_error(r)[1] for r in calibration.theta.T) < ALPHA / 6  # wrong
@@ -248,6 +257,17 @@ def test_other_simulations_are_not_held_out_ones():
     for other in (MemorySimulations(SIMULATOR, 299), MemorySimulations(SIMULATOR, 300, seed=1)):
         with pytest.raises(BadInputError, match="not the ones this network was trained on"):
             held_out_pairs(network, other, most=10)
+
+
+def test_refined_networks_see_features_left_out_of_a_protocol_as_undefined():
+    network = exact_network()
+    network.card["round"] = {"number": 2}
+    given = np.array([True, True, True, False])
+    theta = SIMULATOR.sample_prior(5, seed=1)
+    batch = SIMULATOR.simulate(theta, seed=1)
+    pairs = recorded_pairs(network, theta, [batch], stimuli=np.empty((1, 0)), given=given[None])
+    for x, condition in zip(batch.x, pairs.condition, strict=True):
+        torch.testing.assert_close(condition, network.posterior(x, None, given).condition[0])
 
 
 def test_pairs_of_a_recorded_protocol_are_what_encode_gives():

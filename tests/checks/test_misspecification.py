@@ -31,6 +31,24 @@ def test_simulations_are_like_simulations():
     assert np.abs(np.mean([c.context_p < 0.1 for c in checks]) - 0.1) < 0.1
 
 
+def test_p_values_hold_where_the_others_are_at_an_end_of_their_range():
+    rng = np.random.default_rng(3)
+    p = []
+    for quantile in (0.001, 0.999) * 100:
+        a = rng.normal(size=1000)
+        at = np.quantile(a, quantile)
+        simulated = np.column_stack([a, a + 0.3 * rng.normal(size=1000)])
+        check = misspecification(
+            SIMULATOR.feature_set[:2],
+            np.array([at, at + 0.3 * rng.normal()]),
+            prior_x=simulated,
+            context=CONTEXT,
+            context_observed=CONTEXT[0],
+        )
+        p.append(check.p[1])
+    assert np.mean(np.array(p) < 0.1) < 0.1 + 3 * np.sqrt(0.1 * 0.9 / 200)
+
+
 def test_a_feature_that_does_not_go_with_the_others_is_named():
     x = SIMULATOR.simulate(np.zeros((1, 3)), seed=2).x[0]
     x[3] += 6.0  # well within its range of about -8 to 8

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from memory_simulations import MemorySimulations
+from memory_simulations import MemorySimulations, as_arrays
 from sbi.diagnostics import run_sbc
 from sbi.inference import DirectPosterior
 from sbi.utils.metrics import c2st
@@ -15,6 +15,8 @@ from neurosbi.inference import train_method
 from neurosbi.inference.methods import method_config
 from neurosbi.inference.npe import _steps
 from neurosbi.nets import FeatureEncoder, SetEncoder
+from neurosbi.seeds import derive_seed
+from neurosbi.training import held_out_rows
 
 QUICK = {
     "epochs": 15,
@@ -126,6 +128,22 @@ def test_held_out_log_prob_is_close_to_the_exact_one(network):
     quadratic = np.einsum("ni,ij,nj->n", residual, a.T @ a, residual)
     exact = -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1])
     assert 0 < np.mean(exact - network.log_prob(theta, x)) < 0.1
+
+
+def test_the_information_of_a_card_is_that_of_the_rows_validated_on():
+    """Of pure noise nothing can be learned, and little data do not feign it."""
+    simulations = MemorySimulations(LinearGaussian(), 600)
+    rng = np.random.default_rng(0)
+    noise = as_arrays(simulations, x=rng.normal(size=simulations.x.shape))
+    config = method_config("npe", **QUICK | {"epochs": 2, "withheld": 0.0})
+    network = train_method("npe", noise, config, seed=1, device="cpu", progress=False)
+    rows = held_out_rows(600, config.training, seed=derive_seed(1, "training"))
+    theta, x = noise.theta[rows], noise.x[rows]
+    gain = np.mean(network.log_prob(theta, x) - network.prior_log_prob(theta))
+    assert network.card["result"]["information_gain"] == pytest.approx(gain, abs=0.01)
+    assert network.card["result"]["validation_log_prob"] == pytest.approx(
+        network.log_prob(theta, x).mean(), abs=0.01
+    )
 
 
 def test_samples_depend_on_the_seed_only(network):

@@ -45,6 +45,16 @@ def test_validity_by_chance():
     assert valid[inside].mean() > 2 * valid.mean()
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_one_feature_alone_may_decide(beside):
+    """Where one column says what is valid: a disc, and a half-plane that says nothing more."""
+    theta = sample_box(PARAMETERS[:2], 3000, seed=0)
+    disc = np.sum(theta**2, axis=1) < 0.3
+    defined = np.column_stack([disc, theta[:, 0] > -0.6][: 1 + beside])
+    region = find_region(PARAMETERS[:2], theta, defined)
+    assert region.facts["kept_of_prior"] < 1.2 * disc.mean()
+
+
 def test_the_same_pilot_gives_the_same_region():
     theta, defined = pilot(2000)
     one, two = (find_region(PARAMETERS, theta, defined, seed=3) for _ in range(2))
@@ -64,5 +74,7 @@ def test_what_cannot_be_restricted():
     theta, defined = pilot(500)
     with pytest.raises(FitError, match="larger pilot"):
         find_region(PARAMETERS, theta, defined)
+    with pytest.raises(FitError, match="nothing to restrict"):
+        find_region(PARAMETERS, theta, np.ones_like(defined))
     with pytest.raises(BadInputError, match=r"below 0\.5"):
         find_region(PARAMETERS, theta, defined, missed=0.7)

@@ -209,6 +209,11 @@ def test_bad_input_is_one_sentence():
         refine(target(Counting()), rounds=3, **(HOW | {"simulations": [10, 10]}))
 
 
+def test_numbers_of_simulations_may_be_of_numpy():
+    how = HOW | {"simulations": np.int64(200), "options": QUICK | {"epochs": 1}}
+    assert refine(target(Counting()), rounds=1, **how).rounds[0].used == 200
+
+
 def test_a_region_that_takes_too_long_to_draw_from_ends_the_refinement(capsys):
     short = {"simulations": [200, 2_000_000], "options": QUICK | {"epochs": 1}, "progress": True}
     result = refine(target(Counting()), rounds=2, time_limit=0.0, **(HOW | short))

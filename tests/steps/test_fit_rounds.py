@@ -131,6 +131,14 @@ def test_finished_rounds_are_taken_from_the_cache(refined, recording, tmp_path, 
     xr.testing.assert_identical(again.posterior, refined.posterior)
 
 
+def test_a_damaged_round_in_the_cache_is_made_again(refined, recording, cache, tmp_path, capsys):
+    *_, last = sorted((cache / "rounds").iterdir(), key=lambda path: path.stat().st_mtime)
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    again = nb.fit(recording, simulator=Measured(), rounds=3, output=tmp_path / "a", **QUICK)
+    assert "in the cache cannot be used" in capsys.readouterr().err
+    xr.testing.assert_identical(again.posterior, refined.posterior)
+
+
 def test_a_given_network_is_the_first_round_and_a_refined_one_is_refused(
     refined, recording, cache, tmp_path
 ):

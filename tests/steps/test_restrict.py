@@ -75,6 +75,12 @@ def test_a_damaged_region_in_the_cache_is_found_again(tmp_path):
     assert restricted().prior_region.digest == first.prior_region.digest
 
 
+def test_where_all_is_defined_nothing_is_restricted(capsys):
+    simulator = LinearGaussian()
+    assert nb.restrict(simulator, pilot=200) is simulator
+    assert "the prior is not restricted" in capsys.readouterr().err
+
+
 def test_a_prior_is_restricted_once():
     with pytest.raises(BadInputError, match="restricted already"):
         nb.restrict(restricted(), progress=False)

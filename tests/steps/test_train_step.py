@@ -1,13 +1,16 @@
 import dataclasses
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
-from memory_simulations import MemorySimulations
+from memory_simulations import MemorySimulations, as_arrays
 from toys import LinearGaussian
 
-from neurosbi.errors import BadInputError, InterruptedRunError
+from neurosbi.errors import BadInputError, FitError, InterruptedRunError
+from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.steps.train import network_key, open_network, train
 
 FAST = {"epochs": 2, "hidden": (16,), "transforms": 1, "threads": 1, "progress": False}
@@ -62,30 +65,66 @@ def test_without_out_the_cache_keeps_it(simulations, tmp_path, monkeypatch):
     assert len(list((tmp_path / "networks").iterdir())) == 1
 
 
-def test_interrupted_and_continued(simulations, tmp_path, monkeypatch):
-    whole = train(simulations, out=tmp_path / "whole", **FAST)
-    from neurosbi.inference.estimator import FlowEstimator
-
+def interrupt_at_second_step(monkeypatch):
+    """Ctrl-C in the second step of the next training; gives what undoes it."""
     plain, calls = FlowEstimator.unconstrained_loss, []
 
     def interrupted(self, z, condition):
         calls.append(1)
         if len(calls) == 2:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGINT)
         return plain(self, z, condition)
 
     monkeypatch.setattr(FlowEstimator, "unconstrained_loss", interrupted)
+    return lambda: monkeypatch.setattr(FlowEstimator, "unconstrained_loss", plain)
+
+
+def test_interrupted_and_continued(simulations, tmp_path, monkeypatch):
+    whole = train(simulations, out=tmp_path / "whole", **FAST)
+    undo = interrupt_at_second_step(monkeypatch)
     with pytest.raises(InterruptedRunError):
         train(simulations, out=tmp_path / "net", **FAST)
     assert not (tmp_path / "net").exists()
-    monkeypatch.setattr(FlowEstimator, "unconstrained_loss", plain)
+    undo()
     continued = train(simulations, out=tmp_path / "net", **FAST)
     for name, value in whole.estimator.state_dict().items():
         assert torch.equal(value, continued.estimator.state_dict()[name])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "whole"]
+
+
+def test_a_training_with_other_options_is_not_continued(simulations, tmp_path, monkeypatch):
+    undo = interrupt_at_second_step(monkeypatch)
+    with pytest.raises(InterruptedRunError):
+        train(simulations, out=tmp_path / "net", **FAST)
+    undo()
+    with pytest.raises(BadInputError, match="belongs to a training with other data"):
+        train(simulations, out=tmp_path / "net", trend=False, **FAST)
+
+
+def test_a_training_that_diverged_leaves_nothing(simulations, tmp_path, monkeypatch):
+    plain, calls = FlowEstimator.unconstrained_loss, []
+
+    def diverging(self, z, condition):
+        calls.append(1)
+        return plain(self, z, condition) * (1.0 if len(calls) < 12 else torch.nan)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FlowEstimator, "unconstrained_loss", diverging)
+        with pytest.raises(FitError, match="lower the learning rate"):
+            train(simulations, out=tmp_path / "net", checkpoint_seconds=1e-9, **FAST)
+    assert list(tmp_path.iterdir()) == []
+    train(simulations, out=tmp_path / "net", learning_rate=1e-3, **FAST)
+
+
+def test_arrays_in_memory_are_told_apart_by_what_they_hold(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path))
+    made = MemorySimulations(LinearGaussian(), 300)
+    means = []
+    for sign in (1.0, -1.0):
+        network = train(as_arrays(made, x=sign * made.x), **FAST)
+        draws = network.posterior(np.array([2.0, 2.0, 2.0, 2.0])).sample(300, seed=0)
+        means.append(draws.mean())
+    assert means[0] * means[1] < 0
 
 
 def test_a_card_that_does_not_fit_its_weights(simulations, tmp_path):

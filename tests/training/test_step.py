@@ -82,6 +82,23 @@ def test_a_batch_without_finite_gradient_changes_nothing_but_the_count(device):
     assert step.totals.tolist() == [loss, 5, 1]
 
 
+def test_a_state_of_another_device_leaves_how_steps_are_taken():
+    def step():
+        module = linear("cpu")
+        return TrainingStep(
+            squares(module), [*module.parameters()], CONFIG, device=torch.device("cpu")
+        )
+
+    from_gpu, here = step(), step()
+    from_gpu(columns(16), rate=0.1, renewal=0.1)
+    state = from_gpu.state()
+    state["optimizer"]["param_groups"][0] |= {"capturable": True, "fused": None}
+    here.load_state(state)
+    group = here.optimizer.param_groups[0]
+    assert (group["capturable"], group["fused"]) == (False, True)
+    here(columns(16), rate=0.1, renewal=0.1)
+
+
 class AfterTwenty:
     """A stop flag that is raised after 20 steps."""
 
