@@ -176,11 +176,12 @@ class Calibration:
                 worst = int(np.argmax(np.abs(bent) * chosen))
                 quantile, share = self._farthest(self.theta[:, worst])
                 whose = f" of {self.parameters[worst]}" if chosen.sum() > 1 else ""
+                side = "high" if share > quantile else "low"
                 yield _reason(
                     level,
-                    f"the posterior of {self._names(chosen)} is shifted or skewed: the truth lies "
-                    f"below the {100 * quantile:.0f} % quantile{whose} in {100 * share:.0f} % of "
-                    f"{cases}",
+                    f"the posterior of {self._names(chosen)} is shifted or skewed: values{whose} "
+                    f"are estimated too {side}, for the truth lies below what should be its "
+                    f"{100 * quantile:.0f} % quantile in {100 * share:.0f} % of {cases}",
                 )
         yield from self._joint_findings(cases, significant, bool(off.any()))
 

@@ -121,11 +121,13 @@ class LocalCalibration:
         worst = int(np.argmax(np.abs(self.shift)))
         little = "" if any(r.level != "trust" for r in self.reasons) else "a little "
         verdict = f"differs {little}from" if self.p < ALPHA else "cannot be told from"
+        off = np.maximum(self.width, 1 / self.width)
+        off_by = f"{off.max():.2f} ({self.parameters[int(np.argmax(off))]})"
         return (
             f"At this recording the posterior {verdict} the exact one ({self._test}); the "
             f"estimated shift is {np.abs(self.shift).max():.2f} standard deviations at most "
-            f"({self.parameters[worst]}), the standard deviations are right within a factor of "
-            f"{np.maximum(self.width, 1 / self.width).max():.2f}."
+            f"({self.parameters[worst]}), its standard deviations are off by a factor of {off_by} at "
+            "most."
         )
 
     def to_dataset(self) -> xr.Dataset:

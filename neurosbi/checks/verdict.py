@@ -228,8 +228,8 @@ def _predictions(check: PredictiveCheck, remedy: str) -> Iterator[Reason]:
         yield Reason(
             "do not use" if far else "caution",
             f"simulations of the posterior are {'farther from' if far else 'hardly nearer to'} the "
-            f"recording than simulations of the prior ({ratio:.2f} times their distance in the "
-            "median feature)",
+            "recording than simulations of the prior in half of the features or more "
+            f"({ratio:.2f} times their distance in the median one)",
             remedy=remedy,
         )
     missed = np.flatnonzero(check.missed)

@@ -19,6 +19,9 @@ _VERBS = ("fit", "check", "inspect", "simulators", "simulate", "train", "report"
 # where no step has said it more exactly
 _STOPPED = "stopped; finished simulations, trainings and chains are kept for the same command"
 
+# words of the validating library, that mean nothing to who typed an option
+_OF_VALIDATORS = {"Value error, ": "", "Input should": "it should"}
+
 # typer may ship its own copy of click: this is the class it really raises
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -91,6 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "neurosbi"
         said = error.format_message().strip()  # nothing where the help was shown instead
+        for word, better in _OF_VALIDATORS.items():
+            said = said.replace(word, better)
         code = _complain(f"{said.rstrip('.')}. See: {command} --help", 2) if said else 2
     except (KeyboardInterrupt, typer.Abort):
         code = _complain(_STOPPED, InterruptedRunError.exit_code)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neurosbi.recordings import PassiveProperties
 
 NEEDS_ARGUMENTS = True
+_WITHOUT_AREA = "hodgkin-huxley-cortical"  # the model that takes currents as they were injected
 _ABOUT = ("species", "cell_line", "genotype", "area", "dendrite_type", "institution")
 
 
@@ -96,7 +97,7 @@ def inspect(
     if output_format is OutputFormat.json:
         print(json.dumps(_as_data(recording, passive, chosen, reason, figure), indent=2))
     else:
-        command = _fit_command(file, sweeps, junction_potential)
+        command = _fit_command(file, sweeps, junction_potential, passive)
         print(_as_text(recording, passive, chosen, reason, figure, command))
 
 
@@ -272,13 +273,26 @@ def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
     return f"A fit takes sweep {chosen.number}: {what}, {spikes}."
 
 
-def _fit_command(file: Path, sweeps: str | None, junction_potential: float) -> str:
-    """The command that fits what is shown, with the same options."""
+def _fit_command(
+    file: Path,
+    sweeps: str | None,
+    junction_potential: float,
+    passive: "PassiveProperties | None",
+) -> str:
+    """The command that fits what is shown, with the same options.
+
+    Without passive properties there is no membrane area, which the default model needs.
+    """
     from shlex import join
 
     words = ["neurosbi", "fit", str(file)]
     words += ["--sweeps", sweeps] if sweeps else []
     words += ["--junction-potential", f"{junction_potential:g}"] if junction_potential else []
+    if passive is None:
+        return (
+            f"{join([*words, '--simulator', _WITHOUT_AREA])} (the default model needs a membrane "
+            "area: --area CM2)"
+        )
     return join(words)
 
 

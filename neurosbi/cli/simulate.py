@@ -190,6 +190,8 @@ def _report(run: "SimulationRun") -> dict[str, Any]:
 
 
 def _text(report: dict[str, Any]) -> str:
+    from neurosbi.contract import percent
+
     done = f"{report['done']:,} of {report['n']:,} simulations of {report['simulator']}"
     lines = [f"{report['store']}: {done}, seed {report['seed']}"]
     if report["simulated_now"]:
@@ -207,7 +209,7 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(
             f"all features defined: {100 * facts['valid']:.2f} % of the prior, "
             f"{'unknown' if after is None else f'{100 * after:.2f} %'} of the restricted prior "
-            f"({100 * facts['kept_of_prior']:.2g} % of the prior)"
+            f"({percent(facts['kept_of_prior'])} of the prior)"
         )
     undefined = {k: v for k, v in report["undefined_fraction"].items() if v}
     if undefined:

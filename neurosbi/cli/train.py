@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neurosbi.inference.network import Network
 
 NEEDS_ARGUMENTS = True
+_FEW_VALIDATED = 100  # below it the gain is mostly chance
 
 
 def train(
@@ -131,6 +132,7 @@ def _summary(network: "Network", path: Path) -> dict[str, Any]:
         "device": result["device"],
         "validation_log_prob": result["validation_log_prob"],
         "information_gain": result["information_gain"],
+        "validated_on": result["n_validation"],
         "information_by_input": {
             name: values["information"]
             for name, values in card.get("information", {}).get("inputs", {}).items()
@@ -153,10 +155,18 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("validation log-prob", f"{summary['validation_log_prob']:.3f} (units of the parameters)"),
         (
             "gain over the prior",
-            f"{summary['information_gain']:.2f} nats on average: what a recording tells",
+            f"{summary['information_gain']:.2f} nats on average: what a recording tells"
+            + _caveat(summary),
         ),
         *(
             (f"  given {name}", f"{nats:.2f} nats")
             for name, nats in summary["information_by_input"].items()
         ),
     ]
+
+
+def _caveat(summary: dict[str, Any]) -> str:
+    n = summary["validated_on"]
+    if n >= _FEW_VALIDATED:
+        return ""
+    return f" (measured on {n} held-out simulation{'s' if n != 1 else ''} only: train on more)"

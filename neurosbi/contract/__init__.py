@@ -40,7 +40,7 @@ from neurosbi.contract.tables import (
     stretch,
 )
 from neurosbi.contract.trace_bins import BinSection, TraceBins
-from neurosbi.contract.words import in_words
+from neurosbi.contract.words import in_words, percent
 
 Recorded = Recording | SpikeTrains | FeatureTable
 """What can be read and fitted."""
@@ -77,6 +77,7 @@ __all__ = [
     "family_from_dict",
     "in_words",
     "is_valid",
+    "percent",
     "positions",
     "prior_bounds",
     "sample_box",

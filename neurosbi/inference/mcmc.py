@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurosbi.contract import Observation, Simulator, positions
-from neurosbi.errors import BadInputError, FitError, NeuroSBIError
+from neurosbi.errors import BadInputError, NeuroSBIError
 from neurosbi.inference.box_likelihood import BoxLikelihood
 from neurosbi.inference.chain_checkpoint import ChainCheckpoint, SavedChains
 from neurosbi.inference.likelihood_potential import LikelihoodPotential
@@ -175,9 +175,10 @@ def sample_posterior(
     )
     n = theta.shape[1]
     if n < _FEWEST_DRAWS:
-        raise FitError(
-            f"only {n} draws were made in {time_limit:g} s; give a longer time limit, or fewer "
-            "seconds of recording"
+        raise BadInputError(
+            f"search and tuning left time for {n} draws of each chain within {time_limit:g} s, at "
+            f"least {_FEWEST_DRAWS} are needed; allow more (--time-limit) or fit fewer seconds of "
+            "the recording"
         )
     return McmcDraws(
         parameters=tuple(p.name for p in simulator.parameters),

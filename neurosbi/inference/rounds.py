@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from neurosbi.contract import percent
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.inference.memory import ArraySimulations
 from neurosbi.inference.methods import method_config, train_method
@@ -280,9 +281,7 @@ def _nearest(done: Sequence[Round]) -> int:
 def _tell(done: Round, rounds: int, *, show: bool) -> None:
     parts = [f"round {done.number} of {rounds}"]
     if done.number > 1:
-        parts.append(
-            f"{done.simulated:,} simulations from {100 * done.prior_mass:.2g} % of the prior"
-        )
+        parts.append(f"{done.simulated:,} simulations from {percent(done.prior_mass)} of the prior")
     if np.isfinite(done.distance):
         parts.append(f"predictive distance {done.distance:.3f}")
     say(f"{parts[0]}: {', '.join(parts[1:])}" if parts[1:] else parts[0], show=show)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurosbi.contract import percent
 from neurosbi.errors import FitError
 from neurosbi.seeds import derive_seed
 
@@ -44,7 +45,7 @@ def sample_inside(
         if n_kept < n and time.monotonic() - began > time_limit:
             raise FitError(
                 f"only {n_kept} of {n} posterior samples lay inside the prior after "
-                f"{time_limit:g} s ({100 * n_kept / n_drawn:.2g} % of all draws); the network "
+                f"{time_limit:g} s ({percent(n_kept / n_drawn)} of all draws); the network "
                 "leaks out of the prior for this observation, which mostly means that the "
                 "observation is unlike all simulations or that training was too short"
             )

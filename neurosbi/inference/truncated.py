@@ -40,7 +40,7 @@ import numpy as np
 import torch
 from scipy.special import ndtr, ndtri
 
-from neurosbi.contract import Parameter, sample_box
+from neurosbi.contract import Parameter, percent, sample_box
 from neurosbi.errors import BadInputError, FitError
 from neurosbi.priors import BoxPrior, UnconstrainedMap
 from neurosbi.progress import progress_bar
@@ -200,7 +200,7 @@ class TruncatedPrior:
                 if accepted < n and (elapsed > time_limit or hopeless):
                     raise FitError(
                         f"only {accepted} of {n} parameter sets were found in the region of the "
-                        f"posterior after {elapsed:.0f} s ({100 * accepted / seen:.2g} % of the "
+                        f"posterior after {elapsed:.0f} s ({percent(accepted / seen)} of the "
                         f"candidates from the {proposal}); use fewer rounds or fewer simulations"
                     )
         share = accepted / seen

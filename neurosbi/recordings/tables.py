@@ -47,7 +47,9 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
         raise BadInputError(
             f"{path} is not a text file in UTF-8; export it again as CSV"
         ) from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except pd.errors.EmptyDataError as error:
+        raise BadInputError(f"{path} is empty; export it again as CSV") from error
+    except pd.errors.ParserError as error:
         raise BadInputError(
             f"{path} cannot be read as a table ({error}); check its commas"
         ) from error

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import Stimulus, SweepObservation, in_words
+from neurosbi.contract import Stimulus, SweepObservation, in_words, percent
 from neurosbi.plots.most_told import MOST_SHOWN, RULE
 from neurosbi.plots.style import unit_text
 from neurosbi.report.checks import check_table
@@ -23,6 +23,7 @@ from neurosbi.report.figures import figures, png
 from neurosbi.report.findings import Findings
 from neurosbi.report.summary import number
 from neurosbi.report.sweeps import gain_table
+from neurosbi.store.stored_result import StoredResult
 
 _UNITS = ("MOhm", "ms", "mV", "pA")
 _CLASSES = {"trust": "trust", "caution": "caution", "do not use": "no"}
@@ -73,7 +74,7 @@ def render_report(
         },
         sweeps=_sweep_rows(findings),
         gain=_gain_rows(findings),
-        sweep_unit=unit_text(stored.sweeps.unit) if stored.sweeps else "",
+        sweep_unit=_sweep_unit(stored),
         gain_text=findings.gain_sentence,
         check_sentences=findings.check_sentences,
         checked=_checked_rows(findings),
@@ -88,12 +89,14 @@ def render_report(
     )
 
 
-def stimulus_text(stimulus: Stimulus) -> str:
-    """The stimulus in words, with units."""
+def stimulus_text(stimulus: Stimulus, *, area: float | None = None) -> str:
+    """The stimulus in words, with units; in pA too where the membrane ``area`` (cm2) is known."""
     unit = unit_text(stimulus.unit)
     if stimulus.is_step:
+        injected = _injected(stimulus.unit, area)
+        in_pa = f" ({stimulus.amplitude * injected:.4g} pA)" if injected else ""
         text = (
-            f"current step of {stimulus.amplitude:.4g} {unit} from {stimulus.onset:.5g} to "
+            f"current step of {stimulus.amplitude:.4g} {unit}{in_pa} from {stimulus.onset:.5g} to "
             f"{stimulus.offset:.5g} ms"
         )
         if stimulus.holding:
@@ -111,6 +114,24 @@ def stimulus_text(stimulus: Stimulus) -> str:
         f"recorded current waveform, {stimulus.total:.5g} ms, {current.min():.4g} to "
         f"{current.max():.4g} {unit}"
     )
+
+
+def _injected(unit: str, area: float | None) -> float | None:
+    """pA per unit of the stimulus, where that is a density and the ``area`` (cm2) is known."""
+    return None if area is None or unit != "uA/cm2" else 1e6 * area
+
+
+def _area(stored: StoredResult) -> float | None:
+    """The membrane area that the recording was compared at, cm2."""
+    area = stored.simulator.get("settings", {}).get("area")
+    return float(area) if isinstance(area, int | float) else None
+
+
+def _sweep_unit(stored: StoredResult) -> str:
+    if stored.sweeps is None:
+        return ""
+    unit = unit_text(stored.sweeps.unit)
+    return f"{unit}; in brackets pA" if _injected(stored.sweeps.unit, _area(stored)) else unit
 
 
 def _pairs_text(n: int) -> str:
@@ -143,7 +164,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         facts.append(("sweep of the figures", str(stored.observation.sweep)))
     elif stored.observation.sweep is not None:
         facts.append(("sweep", str(stored.observation.sweep)))
-    facts.append(("stimulus", stimulus_text(stored.observation.stimulus)))
+    facts.append(("stimulus", stimulus_text(stored.observation.stimulus, area=_area(stored))))
     simulator = stored.simulator
     name = " ".join(str(simulator[k]) for k in ("name", "version") if k in simulator)
     summary = simulator.get("summary")
@@ -242,12 +263,15 @@ def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
 
 def _sweep_rows(findings: Findings) -> list[dict[str, Any]]:
     table = findings.sweep_table
-    if table is None or len(table) < 2:
+    stored = findings.stored
+    if table is None or len(table) < 2 or stored.sweeps is None:
         return []
+    injected = _injected(stored.sweeps.unit, _area(stored))
     return [
         {
             "sweep": row["sweep"],
-            "amplitude": f"{row['amplitude']:.4g}",
+            "amplitude": f"{row['amplitude']:.4g}"
+            + (f" ({row['amplitude'] * injected:.4g})" if injected else ""),
             "duration": f"{row['duration']:.4g}",
             "distance": _two_digits(row["distance"]),
             "prior_distance": _two_digits(row["prior_distance"]),
@@ -301,7 +325,7 @@ def _round_rows(findings: Findings) -> list[dict[str, Any]]:
             "round": row["round"],
             "simulations": f"{row['simulations']:,}" if row["simulations"] else "",
             "used": f"{row['used']:,}" if row["used"] else "",
-            "prior_share": f"{100 * row['prior_share']:.2g} %",
+            "prior_share": percent(row["prior_share"]),
             "distance": f"{row['distance']:.3f}" if np.isfinite(row["distance"]) else "",
             "answer": "the result" if row["answer"] else "",
         }

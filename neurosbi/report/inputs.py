@@ -58,10 +58,18 @@ def _here(comparison: InputComparison) -> str:
     distance = _by_input(comparison, "distance")
     best = min(distance, key=lambda name: distance[name])
     equal = [n for n, d in distance.items() if n != best and d < distance[best] + _CLEARLY]
-    verb = "predicts" if best == "trace" else "predict"
-    others = "".join(f", {_SUBJECTS[name]} equally well" for name in equal)
+    if len(equal) == len(distance) - 1:
+        words = "all inputs predict equally well"
+    elif equal:
+        (last,) = set(distance) - {best, *equal}
+        words = (
+            f"{_SUBJECTS[best]} and {_SUBJECTS[equal[0]]} predict equally well, better than "
+            f"{_SUBJECTS[last]}"
+        )
+    else:
+        words = f"{_SUBJECTS[best]} {'predicts' if best == 'trace' else 'predict'} best"
     return (
-        f"for this recording {_SUBJECTS[best]} {verb} best{others} (mean distance "
+        f"for this recording {words} (mean distance "
         f"{distance['features']:.2f} prior standard deviations with the features, "
         f"{distance['trace']:.2f} with the trace, {distance['both']:.2f} with both)"
     )

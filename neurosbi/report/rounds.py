@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from neurosbi.contract import percent
+
 
 def rounds_table(rounds: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """One row per round.
@@ -39,6 +41,6 @@ def rounds_sentence(rounds: Mapping[str, np.ndarray]) -> str:
     return (
         f"{made}, and round {answer + 1} is the result: its predictions are {distance[answer]:.3f} "
         f"prior standard deviations away from the recording, those of the first round "
-        f"{distance[0]:.3f}; its parameters were drawn from {100 * share[answer]:.2g} % of the "
+        f"{distance[0]:.3f}; its parameters were drawn from {percent(share[answer])} of the "
         "prior."
     )

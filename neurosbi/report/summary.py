@@ -147,9 +147,9 @@ def _identified(shrinkage: float) -> str:
 
 def _rim(u: np.ndarray) -> str:
     if np.mean(u < _RIM) > _RIM_SHARE:
-        return "piles up at the lower bound of the prior"
+        return "piles up at the lower bound"
     if np.mean(u > 1 - _RIM) > _RIM_SHARE:
-        return "piles up at the upper bound of the prior"
+        return "piles up at the upper bound"
     return ""
 
 

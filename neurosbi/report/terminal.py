@@ -20,6 +20,7 @@ from neurosbi.store.cache import finite_data
 if TYPE_CHECKING:
     from rich.console import Console
 
+_IDENTIFIED = {"identified": "yes", "weakly identified": "weakly", "not identified": "no"}
 _COLOURS = {"trust": "green", "caution": "yellow", "do not use": "red"}
 
 
@@ -44,11 +45,16 @@ def print_summary(
     console.print(escape(" ".join(findings.sentences)))
     console.print()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("parameter", "left"), ("unit", "left"), ("median", "right"), ("90 % interval", "right"),
-        ("prior range", "right"), ("told by the recording", "left"),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    # in 80 columns only the unit and a remark are broken into lines
+    for name, how in {
+        "parameter": {"no_wrap": True},
+        "unit": {"overflow": "fold"},
+        "median": {"justify": "right", "no_wrap": True},
+        "90 % interval": {"justify": "right", "no_wrap": True},
+        "prior range": {"justify": "right", "no_wrap": True},
+        "identified": {"min_width": len("identified")},
+    }.items():
+        table.add_column(name, **how)  # type: ignore[arg-type]
     for row in findings.summary.to_dict("records"):
         width = row["q95"] - row["q5"]
         table.add_row(
@@ -57,7 +63,7 @@ def print_summary(
             number(row["median"], width),
             f"{number(row['q5'], width)} to {number(row['q95'], width)}",
             f"{row['prior_low']:.4g} to {row['prior_high']:.4g}",
-            row["identified"] + ("; " + row["remark"] if row["remark"] else ""),
+            _IDENTIFIED[row["identified"]] + ("; " + row["remark"] if row["remark"] else ""),
         )
     console.print(table)
     console.print()

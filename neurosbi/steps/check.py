@@ -75,6 +75,8 @@ def check(
     from neurosbi.steps.train import open_network
     from neurosbi.training import resolve_device, thread_limit
 
+    if time_limit is not None and not time_limit > 0:
+        raise BadInputError(f"a time limit is a number of seconds above 0, got {time_limit:g}")
     where = resolve_device(device)
     given: Any = Path(target) if isinstance(target, (str, Path)) else target
     options = {
@@ -119,8 +121,8 @@ def network_calibration(
 ) -> Calibration:
     """The calibration of ``network``: that kept in its ``folder``, or computed and kept there.
 
-    One with other numbers, or of simulations held out of the training, is replaced, unless the time
-    allows too few cases to say anything. Networks that read traces, or were refined for one
+    One with other numbers, or of simulations held out of the training, is replaced, unless it has
+    more cases and draws, or the time allows too few cases to say anything. Networks that read traces, or were refined for one
     recording, have that of their training only. Raises what `neurosbi.checks.calibrate` raises.
     """
     _check_testable(network, folder)
@@ -130,6 +132,13 @@ def network_calibration(
     asked = (simulations, draws, seed)
     as_asked = kept is not None and not kept.stopped and not kept.held_out
     if kept is not None and as_asked and (kept.wanted, kept.draws, kept.seed) == asked:
+        return kept
+    if kept is not None and as_asked and kept.n > simulations and kept.draws >= draws:
+        say(
+            f"the network was tested on {kept.n:,} simulations before, which tells more than "
+            f"{simulations:,}: that test stays",
+            show=progress,
+        )
         return kept
     calibration = calibrate(
         network,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from neurosbi.contract import in_words
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.steps.plan import Plan
@@ -25,7 +26,14 @@ def claim_folder(folder: Path, plan: Plan, existing: Existing, *, show: bool) ->
     if done is None:
         check_writable(folder)
     else:
-        say(f"{folder} holds this result already", show=show)
+        differing = _differing(done.config, plan.config)
+        say(
+            f"{folder} holds a result of another configuration ({', '.join(differing)}) and is left "
+            "as it is; --existing overwrite replaces it"
+            if differing
+            else f"{folder} holds this result already",
+            show=show,
+        )
     return done
 
 
@@ -54,10 +62,18 @@ def existing_result(folder: Path, plan: Plan, existing: Existing) -> Result | No
         raise BadInputError(
             f"{folder} holds the result of another recording than {plan.recording.path}; {remedy}"
         )
-    if existing == "resume" and _compared(result.config) != _compared(plan.config):
-        raise BadInputError(f"{folder} holds the result of another configuration; {remedy}")
+    differing = _differing(result.config, plan.config)
+    if existing == "resume" and differing:
+        raise BadInputError(
+            f"{folder} holds the result of another configuration ({', '.join(differing)}); {remedy}"
+        )
     return result
 
 
-def _compared(config: Mapping[str, Any]) -> str:
-    return config_hash({k: v for k, v in config.items() if k not in _NOT_COMPARED})
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The names, in words, of what two configurations do not share."""
+    return [
+        in_words(name)
+        for name in sorted({*one, *other} - {*_NOT_COMPARED})
+        if config_hash({"": one.get(name)}) != config_hash({"": other.get(name)})
+    ]

@@ -102,6 +102,7 @@ def fit(
 
     Raises `BadInputError`, `FitError`, `MissingResourceError` or `InterruptedRunError`.
     """
+    from neurosbi.inference.methods import METHODS
     from neurosbi.training import resolve_device
 
     if (simulations is not None and simulations < 1) or samples < 100:
@@ -136,6 +137,10 @@ def fit(
             existing=existing,
             options=options,
             **what,
+        )
+    if method not in METHODS:
+        raise BadInputError(
+            f"there is no method {method!r}; there are {', '.join(sorted({*METHODS, MCMC}))}"
         )
     if inputs is not None:
         options = {**options, "inputs": inputs}

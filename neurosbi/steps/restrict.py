@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from neurosbi.contract import FixedStimulus, PriorRegion, Simulator, Stimulus, StimulusFamily
+from neurosbi.contract import (
+    FixedStimulus,
+    PriorRegion,
+    Simulator,
+    Stimulus,
+    StimulusFamily,
+    percent,
+)
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -66,9 +73,9 @@ def restrict(
     region = _region(simulator, store, seed)
     facts = region.facts
     say(
-        f"{100 * facts['valid']:.2g} % of the pilot have all features; the restricted prior is "
-        f"{100 * facts['kept_of_prior']:.2g} % of the prior and keeps "
-        f"{100 * facts['kept_of_valid']:.3g} % of them",
+        f"{percent(facts['valid'])} of the pilot have all features; the restricted prior is "
+        f"{percent(facts['kept_of_prior'])} of the prior and keeps "
+        f"{percent(facts['kept_of_valid'])} of them",
         show=progress,
     )
     return simulator.restricted(region)

@@ -39,6 +39,9 @@ from neurosbi.store.result_tree import LAYOUT
 from neurosbi.store.stored_result import DIAGNOSTICS, JSON_ATTRIBUTES, WEIGHTS, StoredResult
 from neurosbi.store.sweep_results import sweep_results
 
+# where results lie in a folder of results, and in one of a recording
+_BELOW = ("*/results.zarr", "*/*/results.zarr")
+
 
 def write_results(tree: xr.DataTree, path: Path) -> None:
     """Write the tree of `result_tree` to ``path`` (``results.zarr``), whole or not at all."""
@@ -64,6 +67,12 @@ def read_results(path: Path) -> tuple[StoredResult, xr.DataTree]:
     path = Path(path)
     if not path.is_dir():
         raise BadInputError(f"there is no result at {path}; give a folder that neurosbi fit wrote")
+    if not (path / "zarr.json").is_file():
+        below = [str(p.parent) for depth in _BELOW for p in sorted(path.glob(depth))]
+        raise BadInputError(
+            f"{path} holds no result; give a folder that neurosbi fit wrote"
+            + (f", such as {', '.join(below[:3])}" if below else "")
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -310,7 +310,7 @@ def test_what_cannot_be_sampled_is_refused():
     for limit in (0, -1, float("nan")):
         with pytest.raises(BadInputError, match="leaves no time"):
             sample_posterior(Decay(), data(), time_limit=limit, seed=0)
-    with pytest.raises(FitError, match="longer time limit"):
+    with pytest.raises(BadInputError, match=r"at least 10 are needed; allow more \(--time-limit\)"):
         sample_posterior(Decay(), data(), time_limit=1e-3, seed=0)
     nothing = Observation(stimulus=Stimulus.spontaneous(total=1.0), x=np.zeros(1),
                           record=np.full(len(TIMES), np.nan))  # fmt: skip

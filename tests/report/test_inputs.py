@@ -35,7 +35,7 @@ def comparison(information, distance, error=0.02):
         (
             [4.0, 4.03, 4.2],
             [0.3, 0.2, 0.21],
-            ["tells as much about the parameters", "the trace alone predicts best, both together equally well (m"],
+            ["tells as much about the parameters", "the trace alone and both together predict equally well, better than the features alone (m"],
         ),
         ([4.0, 3.0, 4.2], [np.nan] * 3, ["4.20 from both)."]),
     ],

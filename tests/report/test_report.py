@@ -97,7 +97,7 @@ def test_a_posterior_at_the_bound_is_pointed_out():
     p = Parameter("g", "1", 0.0, 1.0)
     theta = np.random.default_rng(0).exponential(0.02, (1000, 1))
     table = parameter_table((p,), theta)
-    assert table["remark"][0] == "piles up at the lower bound of the prior"
+    assert table["remark"][0] == "piles up at the lower bound"
     assert "piles up at a bound" in " ".join(summary_sentences(table))
 
 

@@ -22,7 +22,7 @@ from neurosbi.steps.judging import judge_again
 from neurosbi.steps.result_folder import write_result
 from neurosbi.store.calibrations import CALIBRATION
 
-CHECK = {"simulations": 150, "draws": 19, "progress": False}
+CHECK = {"simulations": 250, "draws": 99, "progress": False}
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_a_fit_takes_any_calibration_that_is_kept(network_folder):
     assert first.n == 200
     nb.check(network_folder, **CHECK)
     again = calibration_for_fit(network, SIMULATOR, progress=False)
-    assert (again.n, again.draws) == (150, 19)
+    assert (again.n, again.draws) == (250, 99)
 
 
 def test_training_leaves_a_calibration_on_what_it_held_out(tmp_path):
@@ -74,7 +74,7 @@ def test_training_leaves_a_calibration_on_what_it_held_out(tmp_path):
     network = nb.train(MemorySimulations(SIMULATOR, 1500), out=tmp_path / "many", **options)
     kept = calibration_for_fit(network, SIMULATOR, progress=False)
     assert (kept.held_out, kept.n) == (True, 150)
-    fresh = nb.check(tmp_path / "many", **CHECK)  # the numbers are the same, the cases are not
+    fresh = nb.check(tmp_path / "many", **CHECK)
     assert not fresh.held_out
     assert not calibration_for_fit(network, SIMULATOR, progress=False).held_out
     # an interrupted run is made up for, but what is there is not made again
@@ -124,7 +124,7 @@ def test_a_simulator_that_is_too_slow_for_a_fit_is_said(monkeypatch, network_fol
 def test_a_result_is_checked_and_its_folder_renewed(fitted):
     (fitted.folder / "notes.txt").write_text("mine")
     checked = nb.check(fitted.folder, **CHECK)
-    assert checked.calibration.n == 150
+    assert checked.calibration.n == 250
     assert checked.local_calibration.n == 1000
     assert {"calibration", "local_calibration", "misspecification"} <= set(checked.tree.children)
     opened = nb.open_result(fitted.folder)
@@ -165,7 +165,7 @@ def test_without_its_simulator_a_result_is_checked_at_the_recording(fitted, monk
     assert checked.local_calibration is not None
     assert "calibration of the network is not tested" in capsys.readouterr().err
     given = nb.check(fitted, simulator=SIMULATOR, **CHECK)
-    assert given.calibration.n == 150
+    assert given.calibration.n == 250
 
 
 def test_checks_replace_their_own_reasons_only(fitted):
@@ -190,7 +190,23 @@ def test_a_network_is_checked_by_itself_and_remembers(network_folder):
     again = nb.check(network_folder, **CHECK)
     assert (network_folder / CALIBRATION).read_bytes() == kept
     assert again.seconds == pytest.approx(calibration.seconds, abs=1e-3)
-    assert nb.check(network_folder, **(CHECK | {"simulations": 120})).n == 120
+    assert (
+        nb.check(network_folder, **(CHECK | {"simulations": calibration.n + 20})).n > calibration.n
+    )
+
+
+def test_a_weaker_check_does_not_replace_a_stronger_one(network_folder, capsys):
+    more = nb.check(network_folder, **CHECK).n
+    kept = (network_folder / CALIBRATION).read_bytes()
+    weaker = CHECK | {"simulations": FEWEST, "progress": True}
+    assert nb.check(network_folder, **weaker).n == more > FEWEST
+    assert "that test stays" in capsys.readouterr().err
+    assert (network_folder / CALIBRATION).read_bytes() == kept
+
+
+def test_a_time_limit_is_above_zero(network_folder):
+    with pytest.raises(BadInputError, match="above 0, got -3"):
+        nb.check(network_folder, **(CHECK | {"time_limit": -3.0}))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"layout": 1, "network": "other"}'])
@@ -206,7 +222,7 @@ def test_a_network_in_memory_needs_its_simulator():
     with pytest.raises(BadInputError, match=r"linear-gaussian .*simulator=\.\.\."):
         nb.check(network, **CHECK)
     calibration = nb.check(network, simulator=LinearGaussian(), **CHECK)
-    assert calibration.n == 150 >= FEWEST
+    assert calibration.n == 250 >= FEWEST
 
 
 def test_a_result_without_its_network_is_a_sentence(fitted, tmp_path):

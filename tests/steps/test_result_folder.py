@@ -146,6 +146,14 @@ def test_a_missing_chunk_is_named(own_folder):
         open_result(own_folder)
 
 
+def test_a_folder_of_results_is_not_called_damaged(own_folder):
+    with pytest.raises(BadInputError, match=f"holds no result.* such as {own_folder}"):
+        open_result(own_folder.parent)
+    (own_folder.parent / "empty").mkdir()
+    with pytest.raises(BadInputError, match=r"give a folder that neurosbi fit wrote$"):
+        open_result(own_folder.parent / "empty")
+
+
 def test_rows_that_do_not_fit_together():
     with pytest.raises(BadInputError, match="log_prob"):
         fitted(log_prob=np.zeros(3))

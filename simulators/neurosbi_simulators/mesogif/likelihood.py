@@ -63,7 +63,7 @@ class CountLikelihood:
         if together < 1 or abs(together * observation.dt - dt) > 1e-6 * dt:
             raise BadInputError(
                 f"mesogif: counts in bins of {observation.dt:g} ms cannot be summed into time "
-                f"steps of {dt:g} ms; set dt to the width of the bins or a multiple of it"
+                f"steps of {dt:g} ms; make them as long as the bins or a multiple of it (--set dt=...)"
             )
         steps = len(counts) // together
         counts = counts[: steps * together].reshape(steps, together, -1).sum(axis=1)

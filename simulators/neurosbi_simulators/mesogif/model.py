@@ -24,6 +24,7 @@ from neurosbi.contract import (
     Stimulus,
     StimulusBatch,
     Sweep,
+    percent,
 )
 from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
@@ -196,7 +197,7 @@ class MesoGif(PopulationSimulator):
             raise BadInputError(
                 f"{trains.path.name}: {trains.duration:g} ms of spikes are not longer than the "
                 f"burn-in of {burn_in:g} ms, in which the model finds the state of the recording; "
-                "set a shorter burn_in or record longer"
+                "use a shorter one (--set burn_in=...) or record longer"
             )
         return self.observe_counts(counts, dt=self.dt, onset=burn_in, notes=notes)
 
@@ -236,7 +237,7 @@ class MesoGif(PopulationSimulator):
         """Populations with bins that the model cannot produce; see `Simulator`."""
         shares = self.likelihoods(theta, data, threads=threads).clipped.mean(axis=0)
         return tuple(
-            f"{100 * share:.2g} % of the counts of {name} are impossible for the model (more spikes "
+            f"{percent(share)} of the counts of {name} are impossible for the model (more spikes "
             "than neurons that are not refractory), and the likelihood is approximate there"
             for name, share in zip(self.network.names, shares, strict=True)
             if share > 0

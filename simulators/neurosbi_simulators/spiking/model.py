@@ -85,8 +85,8 @@ class SpikingSimulator(PopulationSimulator):
             )
         if not any(recorded):
             raise BadInputError(
-                f"{self.name}: without recorded neurons there are no features; set recorded to at "
-                "least 1"
+                f"{self.name}: without recorded neurons there are no features; record at least 1 "
+                "(--set recorded=...)"
             )
         return recorded
 

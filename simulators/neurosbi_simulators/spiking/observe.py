@@ -48,7 +48,7 @@ def spikes_of(
             numbers = ",".join(str(n) for n in found)
             raise BadInputError(
                 f"{label}: there are {have} units of {name}, but the simulations record {want} "
-                f"neurons of it; set recorded={numbers}"
+                f"neurons of it; record as many (--set recorded={numbers})"
             )
         if have == 0 and want:
             notes.append(f"no units of {name} were recorded: its features are undefined")
@@ -76,7 +76,10 @@ def spikes_of(
 
 
 def _too_short(trains: SpikeTrains, duration: float) -> str:
-    label, shorter = trains.path.name, f"set duration={np.floor(trains.duration):g}"
+    label, shorter = (
+        trains.path.name,
+        f"simulate less (--set duration={np.floor(trains.duration):g})",
+    )
     if trains.stop_known:
         return (
             f"{label}: the recording of {trains.duration:g} ms is shorter than the simulations of "

@@ -144,7 +144,9 @@ def test_a_table_without_its_length_ends_with_a_silence(gif, tmp_path):
     assert any("the last 0.1 of 2000 ms are taken to be silent" in note for note in noted)
     stated = gif.observe_spikes(table("# stop_ms: 2000\n" + header + "".join(rows))).notes
     assert not any("silent" in note for note in stated)
-    with pytest.raises(BadInputError, match=r"set duration=1499, or say it .* # stop_ms = 2000"):
+    with pytest.raises(
+        BadInputError, match=r"--set duration=1499\), or say it .* # stop_ms = 2000"
+    ):
         gif.observe_spikes(table(header + "".join(short)))
     gif.observe_spikes(table("# stop_ms = 2000\n" + header + "".join(short)))
 
@@ -185,7 +187,7 @@ def test_bad_input_is_refused_before_any_work(gif):
         (lambda: SpikingGif(dt=2.0).simulate(theta, seed=0), "too long for membranes"),
         (lambda: SpikingGif(dt=-1.0), "dt is -1"),
         (lambda: SpikingGif(recorded="601,3"), "cannot be recorded of 500 in E"),
-        (lambda: SpikingGif(recorded=0), "set recorded to at least 1"),
+        (lambda: SpikingGif(recorded=0), "record at least 1"),
         (lambda: SpikingGif(recorded="many"), "number of neurons, or one for each"),
         (lambda: SpikingGif(backend="nest"), "backend must be 'numba' or 'brian2'"),
         (lambda: SpikingGif(connections="all"), "connections must be 'random' or 'mean-field'"),
