@@ -28,7 +28,6 @@ __all__ = ["Refinement", "Round", "RoundShelf", "refine"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -215,7 +214,8 @@ class _Facts:
 def _counts(rounds: int, simulations: int | Sequence[int]) -> list[int]:
     if rounds < 1:
         raise BadInputError(f"a refinement has at least 1 round, got rounds = {rounds}")
-    counts = [simulations] * rounds if isinstance(simulations, Integral) else list(simulations)
+    each = np.asarray(simulations)
+    counts = (np.full(rounds, each) if each.ndim == 0 else each).tolist()
     if len(counts) != rounds or min(counts) < 1:
         raise BadInputError(
             f"each of the {rounds} rounds needs at least 1 simulation, got {simulations}"
