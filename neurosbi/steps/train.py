@@ -76,9 +76,9 @@ def train(
             say(f"{path} is trained already", show=progress)
             return _calibrated(_built(card, weights, path), store, config, progress=progress)
         raise BadInputError(
-            f"{path} holds a network of other simulations or options (its configuration is "
-            f"{card.get('config_hash')}, the one asked for {key}); choose another output, or "
-            "replace it with --existing overwrite"
+            f"{path} holds a network of other simulations or options"
+            f"{_differences(card, store, seed, config)}; choose another output, or replace it with "
+            "--existing overwrite"
         )
     elif checkpoint.exists():
         say(f"continuing from {checkpoint}", show=progress)
@@ -184,6 +184,32 @@ def network_key(
             "simulation_seed": simulations.seed,
         }
     )
+
+
+def _differences(card: Mapping[str, Any], store: "Simulations", seed: int, config: Any) -> str:
+    """What a network was trained with and what is asked for, where its card tells both."""
+    made = card.get("simulations", {})
+    there = {
+        "simulations": made.get("used", 0) + made.get("dropped", 0),
+        "seed of the simulations": made.get("seed"),
+        "seed": card.get("seed"),
+        "withheld": card.get("withheld"),
+        **card.get("builder", {}),
+        **card.get("training", {}),
+    }
+    asked = {
+        "simulations": store.n,
+        "seed of the simulations": store.seed,
+        "seed": seed,
+        **asdict(config),
+        **config.training.numbers(),
+    }
+    found = [
+        f"{name} {there[name]} there, {asked[name]} asked for"
+        for name in there.keys() & asked.keys()
+        if config_hash({"": there[name]}) != config_hash({"": asked[name]})
+    ]
+    return f" ({'; '.join(sorted(found))})" if found else ""
 
 
 def _built(card: dict[str, Any], weights: dict[str, Any], path: Path) -> "Network":
