@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -138,6 +138,12 @@ class SweepSets:
                 f"hyperpolarising is a share from 0 to below 1 and negative_part one above 0, got "
                 f"{self.hyperpolarising} and {self.negative_part}"
             )
+        low, high = self.steps.amplitude
+        if self.hyperpolarising > 0 and self.negative_part * high < low:
+            raise BadInputError(
+                f"negative steps would be of {low:g} to {self.negative_part * high:g} {self.unit}; "
+                "raise negative_part or set hyperpolarising to 0"
+            )
 
     @property
     def unit(self) -> str:
@@ -201,7 +207,7 @@ class SweepSets:
                     f"its amplitude of {stimulus.amplitude:.4g} {self.unit} lies outside "
                     f"{-self.negative_part * high:g} to {-low:g}"
                 )
-            stimulus = stimulus.scaled(-1.0, stimulus.unit)
+            stimulus = replace(stimulus, amplitude=-stimulus.amplitude)
         return self.steps.why_not(stimulus)
 
     def to_dict(self) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Stimulus:
                 f"a stimulus needs 0 <= onset < offset <= total, got onset {self.onset}, "
                 f"offset {self.offset}, total {self.total} ms"
             )
+        if not np.isfinite(self.holding):
+            raise BadInputError("a stimulus needs a finite holding current")
         if self.temperature is not None and not np.isfinite(self.temperature):
             raise BadInputError("the temperature of a preparation is a finite number in degC")
         if self.current is not None:

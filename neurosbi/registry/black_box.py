@@ -97,6 +97,11 @@ class BlackBoxSimulator(Simulator):
         """Call the function once per row; see `Simulator.simulate`. ``threads`` is worker processes."""
         theta = self.check_theta(theta)
         if isinstance(stimulus, StimulusBatch):
+            if len(stimulus.values) != len(theta):
+                raise BadInputError(
+                    f"{self.name}: {len(stimulus.values)} stimuli do not go with {len(theta)} rows "
+                    "of theta"
+                )
             stimuli = [stimulus.family.stimulus(row) for row in stimulus.values]
         else:
             stimuli = [stimulus or self._stimulus] * len(theta)

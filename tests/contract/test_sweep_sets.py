@@ -1,5 +1,7 @@
 """The family of sets of sweeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toys import FAMILY, LinearGaussian
@@ -58,6 +60,15 @@ def test_what_does_not_belong_is_told():
         SweepSets(FAMILY, sizes=(2, 0))
     with pytest.raises(BadInputError, match="share"):
         SweepSets(FAMILY, hyperpolarising=1.0)
+    with pytest.raises(BadInputError, match="raise negative_part"):
+        SweepSets(FAMILY, negative_part=1e-3)
+
+
+def test_negative_steps_have_the_holding_current_of_the_family():
+    held = SweepSets(replace(FAMILY, holding=-50.0))
+    step = Stimulus.step(amplitude=-20.0, onset=60, duration=150, holding=-50.0)
+    assert held.why_not(step) is None
+    assert "holding current is 50" in (held.why_not(replace(step, holding=50.0)) or "")
 
 
 def test_plain_data_give_the_family_back():

@@ -76,6 +76,11 @@ def test_the_stimulus_reaches_the_function(pooled):
     )
 
 
+def test_every_row_has_its_stimulus(pooled):
+    with pytest.raises(BadInputError, match="3 stimuli do not go with 2 rows of theta"):
+        pooled.simulate(np.tile([0.5, 0.1], (2, 1)), stimulus=FAMILY.sample(3, seed=1), seed=5)
+
+
 def test_wrong_width_is_a_failure_with_a_reason():
     simulator = wrap(slow_toys.three_values)
     batch = simulator.simulate(simulator.sample_prior(4, seed=0), seed=0, threads=1)

@@ -147,7 +147,10 @@ def test_what_is_skipped_is_said_to_be_another_configuration(fitted, capsys):
     arguments = QUICK | {"seed": 2, "progress": True}
     kept = nb.fit(ALLEN, output=fitted.folder, existing="skip", **arguments)
     assert kept.stored.seed == fitted.stored.seed == 1
-    assert "of another configuration (sampling seed, seed) and is left as it is" in capsys.readouterr().err
+    assert (
+        "of another configuration (sampling seed, seed) and is left as it is"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_given_network_is_recorded_as_what_it_is(fitted, shared_cache, tmp_path):

@@ -38,7 +38,9 @@ def test_a_finished_network_is_opened_and_another_one_is_kept(simulations, tmp_p
     written = (path / "weights.safetensors").stat().st_mtime_ns
     train(simulations, out=path, **FAST)
     assert (path / "weights.safetensors").stat().st_mtime_ns == written
-    with pytest.raises(BadInputError, match=r"simulations or options \(seed 0 there, 1 asked for\)"):
+    with pytest.raises(
+        BadInputError, match=r"simulations or options \(seed 0 there, 1 asked for\)"
+    ):
         train(simulations, out=path, seed=1, **FAST)
     with pytest.raises(BadInputError, match="exists; choose another output"):
         train(simulations, out=path, existing="error", **FAST)

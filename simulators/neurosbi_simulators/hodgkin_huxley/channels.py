@@ -77,6 +77,8 @@ _E325 = math.exp(3.25)
 _E8 = math.exp(8.0)
 _E_8 = math.exp(-8.0)
 _HALF_E025 = 0.5 * math.exp(0.25)
+# Gates are shut for good this many slopes below their half; farther on products would overflow.
+_SHUT = 25.0
 _RATE_LIMIT = 140.0  # mV; beyond V_T +- this the rates stay constant (and powers stay finite)
 
 
@@ -224,6 +226,7 @@ def advance_cal(block, constants, real):
         v = block[V * LANES + i]
         # a_q = 0.055 (V+27) / (1 - exp(-(V+27)/3.8)),  b_q = 0.94 exp(-(V+75)/17)
         z = (v + real(27.0)) * real(-1 / 3.8)
+        z = min(z, real(_SHUT))
         a, a_over = linoid(z, exp(z), real(0.055 * 3.8), real)
         b = real(0.94) * exp((v + real(75.0)) * real(-1 / 17))
         q_inf, q_rate = two_state(a, a_over, b, real(1.0), real)
@@ -268,6 +271,7 @@ def advance_nat(block, constants, real):
         v = block[V * LANES + i]
         # a_m = 0.182 (V+38) / (1 - exp(-(V+38)/6)),  b_m = 0.124 (V+38) / (exp((V+38)/6) - 1)
         z = (v + real(38.0)) * real(1 / 6)
+        z = max(z, real(-_SHUT))
         e = exp(z)
         a, a_over = linoid(-z, real(1.0) / e, real(0.182 * 6), real)
         b, b_over = linoid(z, e, real(0.124 * 6), real)

@@ -35,7 +35,7 @@ class CorticalHodgkinHuxley(PointNeuron):
     """Thirteen parameters, currents in pA; see the module for the equations."""
 
     name = "hodgkin-huxley-cortical"
-    version = "1"
+    version = "2"
     summary = "patch-clamped cortical neuron in absolute units (pA, MOhm); needs no membrane area"
     papers = (
         "Vetter et al. 2024, arXiv:2402.07808",

@@ -230,8 +230,8 @@ def _voltage(
     for k, lag in enumerate(AUTOCORRELATION_LAGS[: len(lag_sums) // 3]):
         both, then, now = lag_sums[3 * k : 3 * k + 3]
         pairs = n - round(lag / dt)
-        values[f"autocorrelation_{lag:g}"] = (both - mean * (then + now) + pairs * mean**2) / (
-            n * variance
+        values[f"autocorrelation_{lag:g}"] = _where(
+            pairs > 0, (both - mean * (then + now) + pairs * mean**2) / (n * variance)
         )
     return values
 

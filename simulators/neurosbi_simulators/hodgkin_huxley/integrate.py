@@ -56,7 +56,7 @@ from neurosbi_simulators.numerics.spikes import (
 )
 
 SETTLED = 1e9  # ms; a step this long puts every gate at its steady state
-SCAN_FROM, SCAN_TO, SCAN_STEP = -150.0, 60.0, 2.0  # mV, where a resting potential is searched
+SCAN_FROM, SCAN_TO, SCAN_STEP = -300.0, 60.0, 2.0  # mV, where a resting potential is searched
 BISECTIONS = 30
 
 

@@ -32,7 +32,7 @@ class HodgkinHuxley(PerArea, PointNeuron):
     """Eight parameters, currents per membrane area; see the module for the equations."""
 
     name = "hodgkin-huxley"
-    version = "1"
+    version = "2"
     summary = "cortical point neuron with Na, Kd, M and leak currents, per membrane area"
     setting_table: ClassVar[tuple[Setting, ...]] = (*COMMON_SETTINGS, *AREA_SETTINGS)
 

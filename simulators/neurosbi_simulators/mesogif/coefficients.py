@@ -64,12 +64,23 @@ class Grid:
                 f"mesogif: the time step of {dt:g} ms is longer than the {name} of {fastest:g} ms; "
                 f"set dt to at most {fastest:g}"
             )
+        _check_whole_steps(network, dt)
         ages = []
         refractory = [max(1, round(t / dt)) for t in network.t_ref]
         for a, label in enumerate(network.names):
             needed = _memory(network, a, label, inferred) if history is None else history
             ages.append(max(int(np.ceil(needed / dt)), refractory[a] + 1))
         return cls(dt, tuple(ages), tuple(refractory), max(1, round(network.delay / dt)))
+
+
+def _check_whole_steps(network: PopulationNetwork, dt: float) -> None:
+    times = [(t, f"refractory period of {n}") for n, t in _each(network, "t_ref")]
+    for time, what in [*times, (network.delay, "delay")]:
+        if abs(time / dt - round(time / dt)) > 1e-3:
+            raise BadInputError(
+                f"mesogif: the {what} of {time:g} ms is not a whole number of time steps of "
+                f"{dt:g} ms; choose dt so that it is (--set dt=...)"
+            )
 
 
 def _each(network: PopulationNetwork, name: str) -> list[tuple[str, float]]:

@@ -288,7 +288,8 @@ def _sizes(given: Any, network: PopulationNetwork) -> tuple[int, ...]:
         sizes = tuple(int(part) for part in parts)
     except ValueError:
         sizes = ()
-    if len(sizes) != network.n or min(sizes) < 1:
+    fractions = any(float(p) != int(p) for p in parts if not isinstance(p, str))
+    if len(sizes) != network.n or min(sizes) < 1 or fractions:
         raise BadInputError(
             f"mesogif: sizes are the numbers of neurons of {', '.join(network.names)}, like "
             f"{','.join(map(str, network.size))}, not {given!r}"

@@ -73,7 +73,7 @@ class SpikingGif(SpikingSimulator):
             network = replace(network, size=sizes)
         self.network, self.names, self.size = network, network.names, network.size
         super().__init__(features=features, **settings)
-        if self.settings["populations"] not in PRESETS:
+        if str(self.settings["populations"]) not in PRESETS:
             self.settings["populations"] = network.to_dict()
         if sizes is not None:
             self.settings["sizes"] = list(sizes)

@@ -14,7 +14,9 @@ the noise alone.
 Time goes in steps of dt. Between the arrivals of spikes, which fall on the grid, u and the
 synapses are linear and are advanced exactly; the hazard is integrated by the trapezoidal rule. A
 neuron spikes when the integral since its last spike reaches a random number of the standard
-exponential distribution, which is the same as a draw in every step and needs one draw per spike.
+exponential distribution, which needs one draw per spike. A spike counts from the end of its step,
+and the first free step counts half, so intervals are longer by about dt (at 10 Hz and the default
+0.2 ms, 0.2 % of the rate).
 
 References: Gerstner et al. 2014, Neuronal Dynamics, ch. 9 (escape noise); Schwalger, Deger &
 Gerstner 2017, doi:10.1371/journal.pcbi.1005507 (the network); Rotter & Diesmann 1999,

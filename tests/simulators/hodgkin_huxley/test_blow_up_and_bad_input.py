@@ -32,6 +32,51 @@ def test_a_huge_current_is_flagged_and_spares_its_neighbours(model_class, precis
     assert np.all(healthy.valid)
 
 
+@pytest.mark.parametrize(
+    ("model", "changed", "current"),
+    [
+        (CorticalHodgkinHuxley, {"R_in": 800.0}, -140.0),
+        (HodgkinHuxley, {"g_leak": 0.02, "g_M": 1e-4}, -2.6),
+    ],
+)
+def test_far_below_rest_both_precisions_agree(model, changed, current):
+    """About -185 mV, where the closing rates of some gates are beyond single precision."""
+    settings = {"g_CaL": 0.1} if model is HodgkinHuxley else {}
+    lowest = []
+    for precision in ("single", "double"):
+        made = model(precision=precision, **settings)
+        theta = default_theta(made)
+        for name, value in changed.items():
+            theta[0, [p.name for p in made.parameters].index(name)] = value
+        stimulus = Stimulus.step(
+            amplitude=current, onset=20.0, duration=400.0, unit=made.stimulus.unit
+        )
+        assert made.simulate(theta, stimulus=stimulus, seed=1).valid.all()
+        traces = made.traces(theta, stimulus=stimulus, seed=1, noise=False)
+        lowest.append(float(traces["v"].min()))
+    assert lowest[0] == pytest.approx(lowest[1], abs=0.01)
+    assert -210 < lowest[1] < -140
+
+
+def test_a_resting_potential_is_found_far_down():
+    model = CorticalHodgkinHuxley(precision="double")
+    theta = default_theta(model)
+    theta[0, [p.name for p in model.parameters].index("R_in")] = 1000.0
+    held = Stimulus.step(amplitude=10.0, onset=150.0, duration=100.0, holding=-100.0)
+    v = model.traces(theta, stimulus=held, seed=0, noise=False)["v"].values[0]
+    assert v[0] < -150
+    assert abs(v[0] - v[round(149 / model.settings["dt"])]) < 0.1
+
+
+def test_no_autocorrelation_at_lags_longer_than_the_stimulus():
+    model = HodgkinHuxley(features="moments-13")
+    short = Stimulus.step(amplitude=2.0, onset=20.0, duration=2.0, unit="uA/cm2")
+    x = model.simulate(default_theta(model), stimulus=short, seed=0).x[0]
+    values = dict(zip([f.name for f in model.feature_set], x, strict=True))
+    assert np.isfinite(values["autocorrelation_1"])
+    assert all(np.isnan(values[f"autocorrelation_{lag}"]) for lag in (2, 3, 4, 5))
+
+
 @pytest.mark.parametrize("precision", ["single", "double"])
 @pytest.mark.parametrize("when", [40.0, 99.9])  # during the stimulus; in the very last step
 def test_an_infinite_or_undefined_voltage_is_flagged(precision, when):

@@ -1,7 +1,10 @@
 """Networks against published rates, the mean-field limit, and their own invariances."""
 
+import json
+
 import numpy as np
 import pytest
+from neurosbi_simulators.population.network import PRESETS
 from neurosbi_simulators.spiking import BalancedNetwork, SpikingGif
 from neurosbi_simulators.spiking.memory import simulations_at_once
 from scipy import integrate, special
@@ -24,6 +27,14 @@ def named(model, x):
 @pytest.fixture(scope="module")
 def gif():
     return SpikingGif(duration=2000.0, burn_in=300.0)
+
+
+def test_a_network_of_ones_own_is_rebuilt_from_its_configuration():
+    mine = PRESETS["two-populations"].to_dict() | {"names": ["pyr", "pv"]}
+    settings = json.loads(
+        json.dumps(SpikingGif(populations=mine, sizes="50,10").config()["settings"])
+    )
+    assert SpikingGif(**settings).config()["settings"] == settings
 
 
 def test_rates_of_the_two_population_network():
