@@ -205,10 +205,9 @@ def fit(
 
     try:
         chosen: dict[str, Any] | None = parse_settings(settings or [])
-        model: str | Simulator = simulator
         if restrict:
-            from neurosbi.registry import simulator as build
             from neurosbi.steps.fit_likelihood import MCMC
+            from neurosbi.steps.plan import plan_fit
             from neurosbi.steps.restrict import restrict as restricted
 
             if network is not None:
@@ -217,15 +216,23 @@ def fit(
                 raise BadInputError(
                     f"method {MCMC} needs no simulations to be saved; leave --restrict out"
                 )
-            model = restricted(
-                build(simulator, features=features, **(chosen or {})),
-                seed=seed,
-                threads=threads,
-                progress=not quiet,
-            )
-            features, chosen = None, None  # they are part of the simulator now
         for path in paths:
             try:
+                named: dict[str, Any] = {"features": features, "settings": chosen, "area": area}
+                model: str | Simulator = simulator
+                if restrict:
+                    # the recording may tell what the simulator needs, and must be fit for it
+                    plan = plan_fit(
+                        path,
+                        simulator=simulator,
+                        sweeps=sweeps,
+                        junction_potential=junction_potential,
+                        **named,
+                    )
+                    model = restricted(
+                        plan.simulator, seed=seed, threads=threads, progress=not quiet
+                    )
+                    named = {}  # they are part of the simulator now
                 result = fit_recording(
                     path,
                     simulator=model,
@@ -233,9 +240,7 @@ def fit(
                     sweeps=sweeps,
                     simulations=simulations,
                     samples=samples,
-                    features=features,
-                    settings=chosen,
-                    area=area,
+                    **named,
                     junction_potential=junction_potential,
                     network=network,
                     rounds=rounds,

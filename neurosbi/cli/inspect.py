@@ -113,10 +113,10 @@ def _check_plot(plot: Path | None) -> None:
 def _write_figure(recording: "Recording", chosen: "Sweep | None", plot: Path | None) -> Path | None:
     from neurosbi.errors import BadInputError
     from neurosbi.plots.sweeps import plot_sweeps
-    from neurosbi.steps.fit import RESULTS
+    from neurosbi.steps.plan import recording_folder
     from neurosbi.store import atomic_path
 
-    path = plot or RESULTS / recording.name / "sweeps.png"
+    path = plot or recording_folder(recording) / "sweeps.png"
     try:
         with atomic_path(path) as temporary:
             plot_sweeps(recording, chosen=chosen).savefig(
@@ -259,6 +259,7 @@ def _passive_lines(passive: "PassiveProperties | None") -> list[str]:
 
 
 def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
+    from neurosbi.contract import SweepSets
     from neurosbi.recordings import format_sweeps
 
     step = chosen.test_step
@@ -266,9 +267,11 @@ def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
     spikes = f"{chosen.spikes} spike{'s' if chosen.spikes != 1 else ''}"
     stepped = [s.number for s in recording.sweeps if s.problem is None and s.test_step is not None]
     if chosen.number in stepped and len(stepped) > 1:
+        most = max(SweepSets.sizes)
+        at_most = f"at most {most} of the " if len(stepped) > most else ""
         return (
-            f"A fit takes sweeps {format_sweeps(stepped)} together and shows sweep "
-            f"{chosen.number} in its figures: {what}, {spikes}."
+            f"A fit takes {at_most}sweeps {format_sweeps(stepped)} together, where its model covers "
+            f"their steps, and shows sweep {chosen.number} in its figures: {what}, {spikes}."
         )
     return f"A fit takes sweep {chosen.number}: {what}, {spikes}."
 

@@ -137,9 +137,18 @@ def simulate(
     elif pilot is not None:
         raise BadInputError("--pilot is the number of simulations for --restrict; give both")
     if spikes is not None:  # first, because a path that is taken is refused
+        from neurosbi.contract import Stimulus
         from neurosbi.steps.spikes import simulate_spikes
 
-        simulate_spikes(model, n, spikes, seed=seed, existing=existing.value, progress=not quiet)
+        simulate_spikes(
+            model,
+            n,
+            spikes,
+            stimulus=stimuli if isinstance(stimuli, Stimulus) else None,
+            seed=seed,
+            existing=existing.value,
+            progress=not quiet,
+        )
     run = run_simulations(
         model,
         n,

@@ -40,7 +40,7 @@ from neurosbi.contract.tables import (
     stretch,
 )
 from neurosbi.contract.trace_bins import BinSection, TraceBins
-from neurosbi.contract.words import in_words, percent
+from neurosbi.contract.words import file_name, in_words, percent
 
 Recorded = Recording | SpikeTrains | FeatureTable
 """What can be read and fitted."""
@@ -75,6 +75,7 @@ __all__ = [
     "TraceBins",
     "at_positions",
     "family_from_dict",
+    "file_name",
     "in_words",
     "is_valid",
     "percent",

@@ -22,7 +22,7 @@ _TABLE = "ephys_features.csv"
 
 def database_values(path: Path, specimen: str | None) -> dict[str, float]:
     """The database's passive properties of the specimen, {} where there is no table or no row."""
-    table = path.parent.parent / _TABLE
+    table = path.resolve().parent.parent / _TABLE
     specimen = specimen or _specimen_of_folder(path)
     if specimen is None or not table.is_file():
         return {}

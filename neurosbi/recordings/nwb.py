@@ -151,10 +151,17 @@ def _referenced(reference: Any) -> _Series | None:
 def _pairs_of_series(
     responses: list[_Series], stimuli: list[_Series]
 ) -> list[tuple[_Series, _Series | None]]:
+    # files that name the electrodes of both alike mean it
+    named = {r.electrode for r in responses} & {s.electrode for s in stimuli} - {"", None}
     left = list(stimuli)
     pairs: list[tuple[_Series, _Series | None]] = []
     for response in responses:
-        fitting = [s for s in left if any(_affinity(response, s))]
+        fitting = [
+            s
+            for s in left
+            if any(_affinity(response, s))
+            and (s.electrode == response.electrode or not {s.electrode, response.electrode} & named)
+        ]
         partner = max(fitting, key=lambda s: _affinity(response, s), default=None)
         if partner is not None:
             left.remove(partner)

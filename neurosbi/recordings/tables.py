@@ -9,7 +9,9 @@ recording lasts from ``start_ms`` (default: 0) to ``stop_ms``, given in comment 
 
 __all__ = ["read_table"]
 
+import csv
 import re
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ import pandas as pd
 from neurosbi.contract import ONE_POPULATION, FeatureTable, SpikeTrains
 from neurosbi.errors import BadInputError
 
+_UNIT_ROW = re.compile(r"#\d+\s*,")
 _COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
 # the ends of the recording, said in words that are none of ours
 _STARTS = ("start", "begin", "min")
@@ -35,13 +38,15 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+        # a # within a line belongs to a name
+        lines = [line for line in text.splitlines() if not _is_comment(line)]
+        _check_widths(path, lines)
         table = pd.read_csv(
-            path,
-            comment="#",
+            StringIO("\n".join(lines)),
             skipinitialspace=True,
-            encoding="utf-8-sig",
             dtype=str,
             keep_default_na=False,
+            index_col=False,
         )
     except UnicodeDecodeError as error:
         raise BadInputError(
@@ -53,7 +58,7 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
         raise BadInputError(
             f"{path} cannot be read as a table ({error}); check its commas"
         ) from error
-    comments = [line for line in text.splitlines() if line.startswith("#")]
+    comments = [line for line in text.splitlines() if _is_comment(line)]
     found = (_COMMENT.match(line) for line in comments)
     notes = {str(m[1]): str(m[2]) for m in found if m}
     table.columns = [str(c).strip() for c in table.columns]
@@ -67,6 +72,26 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
         f"{path} has the columns {', '.join(table.columns)}; a table of features has feature,value"
         "[,unit], one of spikes unit,time_ms[,population]"
     )
+
+
+def _is_comment(line: str) -> bool:
+    """Lines that begin with #, but not rows of a unit that is called #1."""
+    return line.startswith("#") and not _UNIT_ROW.match(line)
+
+
+def _check_widths(path: Path, lines: list[str]) -> None:
+    """Refuse rows with more cells than the header; empty ones at their ends do not count."""
+    width = 0
+    for number, cells in enumerate(csv.reader(lines, skipinitialspace=True)):
+        while cells and not cells[-1].strip():
+            cells.pop()
+        if number == 0:
+            width = len(cells)
+        elif len(cells) > width:
+            raise BadInputError(
+                f"{path.name}: row {number} has {len(cells)} cells, the header names {width}; "
+                "check its commas"
+            )
 
 
 def _features(path: Path, table: pd.DataFrame, notes: dict[str, str]) -> FeatureTable:

@@ -33,6 +33,7 @@ from neurosbi.steps.recording_checks import check_locally, check_misspecificatio
 from neurosbi.steps.restrict import as_trained
 from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import open_result, write_result
+from neurosbi.store.atomic import refuse_working_folder
 from neurosbi.store.calibrations import read_calibration, write_calibration
 from neurosbi.store.networks import is_network
 
@@ -98,6 +99,8 @@ def check(
                 network, made, network.folder, time_limit=time_limit, **options
             )
         result = open_result(given) if isinstance(given, Path) else given
+        if result.folder is not None:
+            refuse_working_folder(result.folder)
         network = result.trained_network().to(where)
         if result.config.get("network") not in (None, network.card.get("config_hash")):
             raise BadInputError(

@@ -178,6 +178,10 @@ def _fit_by_network(
     from neurosbi.training import resolve_device, thread_limit
 
     method_config(method, **options)  # what cannot work is said before any work is done
+    if network is not None and rounds == 1 and simulations is not None:
+        raise BadInputError(
+            "the network given is trained already; leave --simulations out, or leave --network out"
+        )
     given_network = _given_network(network, {} if rounds > 1 else options)
     with how.timer("reading"):
         plan = plan_fit(

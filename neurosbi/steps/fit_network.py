@@ -2,8 +2,7 @@
 
 __all__ = ["cached", "new_network"]
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neurosbi.errors import BadInputError
@@ -12,10 +11,9 @@ from neurosbi.steps.execution import Execution
 from neurosbi.steps.plan import Plan
 from neurosbi.steps.simulate import simulate
 from neurosbi.store.atomic import check_writable
+from neurosbi.store.locks import held
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
     from neurosbi.inference.network import Network
 
 
@@ -46,8 +44,6 @@ def new_network(
     plan: Plan, how: Execution, *, simulations: int, options: Mapping[str, Any]
 ) -> "Network":
     """Simulate and train, unless another process does so at this moment: then wait for it."""
-    from filelock import FileLock
-
     from neurosbi.steps.train import cached_path, train
 
     path = cached_path(
@@ -60,7 +56,7 @@ def new_network(
     )
     check_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(FileLock(path.with_name(f".{path.name}.lock")), show=how.progress):
+    with held(path, doing="making this network", show=how.progress):
         net = cached(plan, simulations=simulations, seed=how.seed, options=options, show=False)
         if net is not None:
             say("another process has trained the network meanwhile", show=how.progress)
@@ -90,19 +86,3 @@ def new_network(
                 progress=how.progress,
                 **options,
             )
-
-
-@contextmanager
-def _held(lock: "FileLock", *, show: bool) -> Iterator[None]:
-    """Hold the lock; say so when another process has to finish first."""
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("another process is making this network: waiting for it", show=show)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

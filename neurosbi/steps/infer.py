@@ -61,7 +61,8 @@ def infer(
         if plan.together:
             sweeps = check_sweeps(
                 plan.simulator,
-                net,
+                # a network refined for all sweeps cannot say what fewer would have told
+                net if posterior.network is net else None,
                 plan.sweeps,
                 theta,
                 prior,

@@ -23,6 +23,7 @@ from neurosbi.contract import (
     Sweep,
     SweepObservation,
     SweepSets,
+    file_name,
 )
 from neurosbi.errors import BadInputError
 from neurosbi.recordings import default_sweep, estimate_passive, read_data, select_sweeps
@@ -256,7 +257,12 @@ def _trace(
 
 def result_folder(recording: Recorded, simulator: str, method: str) -> Path:
     """The default place of a result: neurosbi-results/<recording>/<simulator>-<method>."""
-    return RESULTS / recording.name / f"{simulator}-{method}"
+    return recording_folder(recording) / f"{simulator}-{method}"
+
+
+def recording_folder(recording: Recorded) -> Path:
+    """Where results and figures of a recording lie; its name may come from within a file."""
+    return RESULTS / file_name(recording.name, otherwise=recording.path.stem)
 
 
 def _named(

@@ -29,7 +29,6 @@ from neurosbi.store import SimulationStore, atomic_path, cache_directory, config
 
 PILOT = 10_000
 _VERSION = 2  # of the way regions are found
-_ROWS = 50_000  # rows of a store that are read at once
 
 
 def restrict(
@@ -92,11 +91,11 @@ def as_trained(simulator: Simulator, config: Mapping[str, Any]) -> Simulator:
 def complete_fraction(store: SimulationStore) -> float:
     """The share of the finished simulations of ``store`` that have all features, NaN if none is."""
     complete = done = 0
-    for start in range(0, store.n, _ROWS):
-        rows = store.read(start, min(start + _ROWS, store.n))
-        finished = np.asarray(rows.status) >= 0
-        done += int(finished.sum())
-        complete += int((finished & rows.valid & np.isfinite(rows.x).all(axis=1)).sum())
+    for shard in sorted({*range(store.n_shards)} - {*store.missing_shards()}):
+        start, stop = store.shard_rows(shard)
+        rows = store.read(start, min(stop, store.n))
+        done += len(rows)
+        complete += int((rows.valid & np.isfinite(rows.x).all(axis=1)).sum())
     return complete / done if done else float("nan")
 
 

@@ -9,7 +9,7 @@ __all__ = ["SimulationRun", "run_simulations", "simulate", "store_path"]
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from neurosbi.errors import BadInputError, FitError, InterruptedRunError, Missin
 from neurosbi.progress import progress_bar, say
 from neurosbi.store import SimulationConfig, SimulationStore, atomic_path, cache_directory
 from neurosbi.store.atomic import check_writable
+from neurosbi.store.locks import held
 from neurosbi.store.simulation_layout import is_vacant, read_attributes
 
 Existing = Literal["resume", "overwrite", "error"]
@@ -139,19 +140,29 @@ def run_simulations(
             opened, simulator, shards=shards, threads=threads, progress=progress, kept=not replace
         )
 
-    if not replace:
-        if occupied:
-            return fill(path)
-        check_writable(path)
-        try:
-            return fill(path)
-        except (BadInputError, MissingResourceError):
-            _discard_unused(path)  # or the mended command would find another configuration there
-            raise
-    read_attributes(path)  # refuses to replace anything but simulations
-    with atomic_path(path) as temporary:
-        run = fill(temporary)
-    return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
+    if replace:
+        read_attributes(path)  # refuses to replace anything but simulations
+        with atomic_path(path) as temporary:
+            run = fill(temporary)
+        return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
+    if store is not None:
+        return _fill_or_leave_nothing(path, fill)
+    # fits of other recordings share the cache, but not the network whose maker they wait for
+    check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path, doing="making these simulations", show=progress):
+        return _fill_or_leave_nothing(path, fill)
+
+
+def _fill_or_leave_nothing(path: Path, fill: Callable[[Path], SimulationRun]) -> SimulationRun:
+    if not is_vacant(path):
+        return fill(path)
+    check_writable(path)
+    try:
+        return fill(path)
+    except (BadInputError, MissingResourceError):
+        _discard_unused(path)  # or the mended command would find another configuration there
+        raise
 
 
 def _discard_unused(path: Path) -> None:

@@ -133,7 +133,7 @@ def condition_of(
 
 def check_sweeps(
     simulator: Simulator,
-    network: "Network",
+    network: "Network | None",
     observations: Sequence[SweepObservation],
     theta: np.ndarray,
     prior: SweepChecks,
@@ -142,7 +142,10 @@ def check_sweeps(
     seed: int,
     threads: int | None,
 ) -> SweepResults:
-    """Predictions of posterior draws ``theta[draw, theta]`` at every sweep, and `SweepGain`."""
+    """Predictions of posterior draws ``theta[draw, theta]`` at every sweep, and `SweepGain`.
+
+    Without a ``network`` of sets the gain is left out.
+    """
     theta = theta[: predictive_draws(simulator, SWEEP_DRAWS)]
     batches = [
         simulator.simulate(
@@ -166,7 +169,7 @@ def check_sweeps(
         prior_x=np.array([b.x[:_PRIOR] for b in prior.batches]),
         prior_status=np.array([b.status[:_PRIOR] for b in prior.batches], dtype=np.int8),
     )
-    if len(observations) < 2:
+    if network is None or len(observations) < 2:
         return results
     gain = _gain(simulator, network, observations, prior, given=given, seed=seed, threads=threads)
     return replace(results, gain=gain)

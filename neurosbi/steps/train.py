@@ -11,6 +11,7 @@ from neurosbi.contract import Simulator, StimulusFamily
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.store import SimulationConfig, cache_directory, config_hash
+from neurosbi.store.atomic import refuse_working_folder
 from neurosbi.store.networks import LAYOUT, is_network, read_network, write_network
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ def _calibrated(
 
 def _check_place(path: Path) -> None:
     """Refuse to replace anything that is not a network."""
+    refuse_working_folder(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not is_network(path)):
         raise BadInputError(
             f"{path} exists and is not a network; choose another output, nothing was changed"

@@ -1,6 +1,6 @@
 """Write a file or a folder so that it appears whole or not at all."""
 
-__all__ = ["atomic_path", "check_writable", "disk_full", "write_json"]
+__all__ = ["atomic_path", "check_writable", "disk_full", "refuse_working_folder", "write_json"]
 
 import errno
 import json
@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     a place that cannot be written a `BadInputError`, or a `MissingResourceError` in the cache.
     The name of the sibling is unique, also among the machines of a cluster that share a disk.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     tag = uuid.uuid4().hex[:12]
     temporary = path.with_name(f".{path.name}.{tag}.part")
     with disk_full(path):
@@ -49,11 +49,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
             _remove(temporary)
 
 
+def refuse_working_folder(path: Path) -> None:
+    """Raises `BadInputError` for the working folder or one above it: these cannot be replaced."""
+    if Path.cwd().is_relative_to(Path(path).resolve()):
+        raise BadInputError(
+            f"{path} is the folder this command runs in, which cannot be replaced as a whole; give "
+            "another one, or run the command from the folder above"
+        )
+
+
 def check_writable(path: Path) -> None:
-    """Find out, before any work, whether ``path`` can be created; leaves nothing behind.
+    """Find out, before any work, whether ``path`` can be written; leaves nothing behind.
 
     Raises `BadInputError`, or `MissingResourceError` for a path in the cache.
     """
+    refuse_working_folder(path)
     place = Path(path).absolute().parent
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -138,7 +138,8 @@ def grow_layout(path: Path, config: SimulationConfig, *, n: int) -> None:
         group = zarr.open_group(path, mode="r+", use_consolidated=False)
         for name, (_, _, row) in arrays_of(config).items():
             array = group[name]
-            if isinstance(array, zarr.Array) and array.shape[0] < n:
+            # longer than n is what a process left that died while it lengthened the store
+            if isinstance(array, zarr.Array) and array.shape[0] != n:
                 array.resize((n, *row))
         _consolidate(path)
 

@@ -413,13 +413,18 @@ class SimulationStore:
 
     def _marker(self, shard: int) -> ShardMarker | None:
         marker = read_marker(self.path, shard)
-        # after the store grew, its last shard may be longer than what was written
-        return marker if marker and (marker.start, marker.stop) == self.shard_rows(shard) else None
+        start, stop = self.shard_rows(shard)
+        # after the store grew, its last shard may be longer than what was written, and after
+        # another process lengthened it, longer than it was when it was opened here
+        return marker if marker and marker.start == start and marker.stop >= stop else None
 
     def _load(self, name: str, shard: int, marker: ShardMarker) -> np.ndarray | None:
         """One array of a shard; None if it cannot be decoded or fails its checksum."""
         try:
-            values = np.asarray(self._array(name)[marker.start : marker.stop])
+            array = self._array(name)
+            if marker.stop > array.shape[0]:
+                array = zarr.open_array(self.path, path=name, mode="r")
+            values = np.asarray(array[marker.start : marker.stop])
         except (MemoryError, PermissionError):
             raise
         except Exception:  # every codec has its own error for bytes it cannot decode

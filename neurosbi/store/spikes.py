@@ -31,6 +31,7 @@ from neurosbi import __version__
 from neurosbi.contract import Simulator, SpikeTrains
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
+from neurosbi.store.cache import config_hash
 from neurosbi.store.simulation_layout import is_vacant
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class StoredSpikes:
     def n(self) -> int:
         """Number of simulations."""
         return len(self.theta)
+
+    def are_of(self, simulator: Simulator, *, seed: int) -> bool:
+        """Whether they are spikes of this very configuration and ``seed``."""
+        made = {"seed": seed, **simulator.config()}
+        return config_hash({k: self.attributes.get(k) for k in made}) == config_hash(made)
 
     def trains(self, sim: int) -> SpikeTrains:
         """The spike trains of one simulation after its burn-in.

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recording_files import (
+    DATA,
     FAST_SPIKING,
     LANTYER,
     TWO_STEPS,
@@ -123,3 +124,10 @@ def test_real_cells():
         assert 5 < passive.tau < 50
     # fires without a stimulus, and 25 pA move it by 28 mV: no passive regime
     assert estimate_passive(read_recording(FAST_SPIKING)) is None
+
+
+def test_the_table_of_the_database_is_found_from_within_the_folder(monkeypatch):
+    monkeypatch.chdir(DATA / "allen_cell_types" / "specimen_509881736")
+    inside = estimate_passive(read_recording("ephys.nwb"))
+    assert inside is not None
+    assert inside.input_resistance == pytest.approx(183.9, abs=0.1)

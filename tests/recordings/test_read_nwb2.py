@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from recording_files import (
@@ -155,3 +157,36 @@ def test_real_recorded_current():
         assert len(sweep.steps) == 2  # and a 10 ms test pulse
     assert recording.sweeps[0].spikes == 0
     assert recording.metadata["species"] == "Mus musculus"
+
+
+def test_a_stimulus_belongs_to_its_electrode(tmp_path):
+    """Two cells were recorded at once; the current into the second one only is stored."""
+    from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries
+
+    nwb = NWBFile("pair", "test", datetime(2020, 1, 1, tzinfo=UTC))
+    device = nwb.create_device(name="d")
+    electrodes = [
+        nwb.create_icephys_electrode(name=f"e{i}", description="", device=device) for i in range(2)
+    ]
+    current = step_current(50.0)
+    how = {"gain": 1.0, "rate": 20000.0, "starting_time": 0.0, "sweep_number": np.uint64(3)}
+    for i, electrode in enumerate(electrodes):
+        voltage = 1e-3 * passive_voltage(current if i == 1 else 0 * current)
+        nwb.add_acquisition(
+            CurrentClampSeries(name=f"response {i}", data=voltage, electrode=electrode, **how),
+            use_sweep_table=False,
+        )
+    nwb.add_stimulus(
+        CurrentClampStimulusSeries(
+            name="stimulus", data=1e-12 * current, electrode=electrodes[1], **how
+        ),
+        use_sweep_table=False,
+    )
+    path = tmp_path / "pair.nwb"
+    with NWBHDF5IO(str(path), "w") as io:
+        io.write(nwb)
+    first, second = read_recording(path).sweeps
+    assert first.problem == "no stimulus current is stored with it"
+    assert second.problem is None
+    assert second.test_step.amplitude == pytest.approx(50.0, abs=0.5)

@@ -7,6 +7,7 @@ import pytest
 
 import neurosbi as nb
 from neurosbi.errors import BadInputError
+from neurosbi.steps.plan import RESULTS, recording_folder
 
 
 def written(tmp_path, text, name="table.csv"):
@@ -32,6 +33,28 @@ def test_a_table_of_spikes(tmp_path):
     assert (data.units, data.populations) == (("a", "b"), ("E", "I"))
     np.testing.assert_allclose(data.times[0], [50.0, 200.0])
     assert (data.start, data.stop, data.stop_known) == (0.0, 500.0, True)
+
+
+def test_a_number_sign_belongs_to_the_name_of_a_unit(tmp_path):
+    text = "# sorted by hand\nunit,time_ms\n#1,3\ntt1#3,10\n#1,5\n"
+    data = nb.read_data(written(tmp_path, text))
+    assert data.units == ("#1", "tt1#3")
+    np.testing.assert_allclose(data.times[0], [3, 5])
+
+
+def test_a_comma_at_the_end_of_rows_is_no_column(tmp_path):
+    data = nb.read_data(written(tmp_path, "unit,time_ms\na,3,\nb,10,\n"))
+    assert data.units == ("a", "b")
+    with pytest.raises(BadInputError, match="row 1 has 3 cells, the header names 2"):
+        nb.read_data(written(tmp_path, "unit,time_ms\nE,1,12.5\n"))
+
+
+@pytest.mark.parametrize("name", ["../../up", "/tmp/elsewhere", "cell 3/slice 1", "..\\..", ".."])
+def test_a_name_in_a_file_leads_nowhere_else(tmp_path, name):
+    data = nb.read_data(written(tmp_path, f"# name = {name}\nfeature,value\nperiod,1\n"))
+    folder = recording_folder(data)
+    assert folder.parent == RESULTS
+    assert folder.name not in ("", ".", "..")
 
 
 def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
@@ -65,7 +88,7 @@ def test_without_a_stop_the_last_spike_ends_the_recording(tmp_path):
         ("unit,time_ms\n1,\n2,3\n1,\n", "row 1 is empty, but unit 1 has other rows"),
         ("unit,time_ms,population\n1,2,\n", "row 1 names no population"),
         ("unit,time_ms\n,2\n", "row 1 names no unit"),
-        ("", "cannot be read as a table"),
+        ("", "is empty"),
     ],
 )
 def test_bad_tables(tmp_path, text, words):

@@ -144,6 +144,20 @@ def test_other_sweeps_of_the_same_cell_need_no_new_network(fitted, tmp_path, cap
     assert sorted(result.stored.sweeps.number) == [9, 10, 11]
 
 
+def test_a_network_given_is_not_trained_on_more(fitted):
+    with pytest.raises(BadInputError, match="leave --simulations out, or leave --network out"):
+        nb.fit(CELL, network=fitted.network_folder, simulations=77, progress=False)
+
+
+def test_a_refined_network_does_not_tell_what_fewer_sweeps_would_have(fitted, tmp_path):
+    refined = nb.fit(
+        CELL, sweeps="10,14", rounds=2, output=tmp_path / "refined", seed=1, **QUICK | {"epochs": 2}
+    )
+    first = bool(refined.stored.rounds["answer"][0])
+    assert (refined.stored.sweeps.gain is not None) == first
+    assert refined.stored.sweeps.predictive_x.shape[0] == 2
+
+
 def test_a_network_of_sets_serves_a_recording_with_one_step(fitted, tmp_path, shared_cache):
     network = shared_cache / "networks" / fitted.config["network"]
     result = nb.fit(

@@ -49,6 +49,10 @@ def test_simulations_of_the_restricted_prior(tmp_path):
     store = nb.simulate(simulator, 400, store=tmp_path / "s.zarr", seed=1, progress=False)
     assert complete_fraction(store) > 0.9
     assert np.all(region.contains(simulator.parameters, store.theta))
+    part = nb.simulate(
+        simulator, 400, store=tmp_path / "some.zarr", shards=[0], shard_size=100, progress=False
+    )
+    assert complete_fraction(part) > 0.9  # of what is there
     plain = nb.simulate(HalfHidden(), 400, store=tmp_path / "p.zarr", seed=1, progress=False)
     assert complete_fraction(plain) == pytest.approx(0.5, abs=0.1)
     # the store records the region, and is another store than one of the whole prior
@@ -107,7 +111,12 @@ def test_the_posterior_of_complete_data_is_that_of_the_whole_prior(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    monkeypatch.setattr("neurosbi.registry.simulator", lambda name, **_: HalfHidden())
+    for where in (
+        "neurosbi.registry.simulator",
+        "neurosbi.steps.plan.make_simulator",
+        "neurosbi.steps.plan_data.make_simulator",
+    ):
+        monkeypatch.setattr(where, lambda name, **_: HalfHidden())
 
     def _run(*arguments):
         with pytest.raises(SystemExit) as stop:

@@ -5,11 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import slow_toys
+from filelock import FileLock
 from slow_toys import HalfDefined, SlowMembrane
 from toys import FAMILY, LinearGaussian, PassiveMembrane
 
@@ -235,6 +237,25 @@ def test_two_processes_fill_one_store(tmp_path, reference):
     assert_same(store, reference)
     assert (path / "manifest.json").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_in_the_cache_one_process_waits_for_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEUROSBI_CACHE_DIR", str(tmp_path))
+    made = nb.simulate(PassiveMembrane(), 64, progress=False)
+    taken = threading.Event()
+
+    def hold():
+        with FileLock(made.path.with_name(f".{made.path.name}.lock")):
+            taken.set()
+            time.sleep(1.0)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    taken.wait()
+    run = run_simulations(PassiveMembrane(), 64)
+    other.join()
+    assert run.simulated == 0
+    assert "another process is making these simulations" in capsys.readouterr().err
 
 
 def test_killed_at_any_moment_it_goes_on(tmp_path, reference):

@@ -20,6 +20,14 @@ def test_a_file_appears_whole(tmp_path):
     assert names(tmp_path / "deep") == ["a.txt"]
 
 
+def test_the_working_folder_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "..", tmp_path):
+        with pytest.raises(BadInputError, match="run the command from the folder above"):
+            check_writable(path)
+    check_writable(tmp_path / "new")
+
+
 @pytest.mark.parametrize("old", ["file", "folder", "nothing"])
 @pytest.mark.parametrize("new", ["file", "folder"])
 def test_replaces_whatever_was_there(tmp_path, old, new):

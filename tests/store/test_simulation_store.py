@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from slow_toys import HalfDefined
 from toys import FAMILY, LinearGaussian, PassiveMembrane
 
@@ -313,6 +314,15 @@ def test_a_store_grows_and_keeps_its_rows(full, n):
     assert xr.open_zarr(full.path).sizes["sim"] == n
 
 
+def test_an_open_store_can_be_read_while_another_process_lengthens_it(full):
+    before = {column: getattr(full, column) for column in COLUMNS}
+    opened = nb.open_simulations(full.path)
+    fill(make(full.path, n=260, shard_size=None), PassiveMembrane())
+    assert opened.complete
+    for column in COLUMNS:
+        np.testing.assert_array_equal(getattr(opened, column), before[column])
+
+
 def test_a_shorter_view_of_a_long_store(full):
     store = make(full.path, n=40, shard_size=None)
     assert (store.n, store.n_shards, store.complete) == (40, 2, True)
@@ -357,3 +367,20 @@ def test_a_growth_that_is_cut_short_changes_nothing(full, monkeypatch):
     for column in COLUMNS:
         np.testing.assert_array_equal(getattr(store, column), getattr(before, column))
     assert fill(make(full.path, n=200, shard_size=None), PassiveMembrane()).complete
+
+
+def test_a_growth_killed_between_two_arrays_is_mended_by_a_smaller_one(full, monkeypatch):
+    plain, calls = zarr.Array.resize, []
+
+    def killed(self, shape):
+        calls.append(shape)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        plain(self, shape)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(zarr.Array, "resize", killed)
+        make(full.path, n=300, shard_size=None)
+    store = fill(make(full.path, n=200, shard_size=None), PassiveMembrane())
+    assert store.complete
+    assert xr.open_zarr(full.path).sizes["sim"] == 200

@@ -95,6 +95,9 @@ def test_the_command_keeps_them_beside_the_features(model, tmp_path, monkeypatch
     with xr.open_zarr(sims.path) as data, xr.open_zarr(kept.path) as found:
         np.testing.assert_array_equal(data["theta"], kept.theta)
         np.testing.assert_allclose(data["x"], model.features_of(found), rtol=1e-6, equal_nan=True)
-    with pytest.raises(BadInputError, match="exists"):
-        simulate("spiking", spikes=tmp_path / "spikes.zarr", **command)
     assert "3 of 3 simulations of spiking" in capsys.readouterr().out
+    # the same command again finds both, another one does not take them for its own
+    simulate("spiking", spikes=tmp_path / "spikes.zarr", **(command | {"quiet": False}))
+    assert "spikes.zarr holds these spikes already" in capsys.readouterr().err
+    with pytest.raises(BadInputError, match="exists"):
+        simulate("spiking", spikes=tmp_path / "spikes.zarr", **(command | {"seed": 6}))
