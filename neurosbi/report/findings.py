@@ -105,7 +105,10 @@ class Findings:
     @property
     def rounds_sentence(self) -> str:
         """What more rounds bought, in words; empty where the posterior was not refined."""
-        return "" if self.stored.rounds is None else rounds_sentence(self.stored.rounds)
+        rounds, sweeps = self.stored.rounds, self.stored.sweeps
+        if rounds is None:
+            return ""
+        return rounds_sentence(rounds, sweeps=1 if sweeps is None else len(sweeps.number))
 
     @cached_property
     def input_table(self) -> pd.DataFrame | None:

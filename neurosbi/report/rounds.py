@@ -22,8 +22,8 @@ def rounds_table(rounds: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return table
 
 
-def rounds_sentence(rounds: Mapping[str, np.ndarray]) -> str:
-    """What the rounds after the first bought, in words."""
+def rounds_sentence(rounds: Mapping[str, np.ndarray], *, sweeps: int = 1) -> str:
+    """What the rounds after the first bought, in words; distances are means over ``sweeps``."""
     distance, share = np.asarray(rounds["distance"]), np.asarray(rounds["prior_share"])
     answer = int(np.argmax(rounds["answer"]))
     n = len(distance)
@@ -33,14 +33,16 @@ def rounds_sentence(rounds: Mapping[str, np.ndarray]) -> str:
             "more than the others, or could not be drawn."
         )
     made = f"{n} rounds were made"
+    over = f" on average over the {sweeps} sweeps" if sweeps > 1 else ""
     if answer == 0:
         return (
             f"{made}; none after the first brought predictions nearer to the recording (mean "
-            f"distance {distance[0]:.3f} prior standard deviations), so the first is the result."
+            f"distance {distance[0]:.3f} prior standard deviations{over}), so the first is the "
+            "result."
         )
     return (
         f"{made}, and round {answer + 1} is the result: its predictions are {distance[answer]:.3f} "
-        f"prior standard deviations away from the recording, those of the first round "
+        f"prior standard deviations away from the recording{over}, those of the first round "
         f"{distance[0]:.3f}; its parameters were drawn from {percent(share[answer])} of the "
         "prior."
     )

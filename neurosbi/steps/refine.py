@@ -54,7 +54,7 @@ def refine_fit(
 
     Every further round simulates ``simulations`` sweeps: as many draws of the parameters for one
     sweep, fewer for a set. ``given[sweep, feature]`` are the features used. The distance of a round
-    is that of the first ``draws`` of its ``samples``, averaged over sweeps: what the report shows.
+    is that of the first ``draws`` of its ``samples``, averaged over sweeps.
     """
     seed = how.seed
     target = _target(plan, given, seed=seed, threads=how.threads, progress=how.progress)
