@@ -145,13 +145,21 @@ def run_simulations(
         with atomic_path(path) as temporary:
             run = fill(temporary)
         return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
-    if store is not None:
+    if store is not None or _is_complete(path, n):
         return _fill_or_leave_nothing(path, fill)
     # fits of other recordings share the cache, but not the network whose maker they wait for
     check_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with held(path, doing="making these simulations", show=progress):
         return _fill_or_leave_nothing(path, fill)
+
+
+def _is_complete(path: Path, n: int) -> bool:
+    """Whether nothing is left to do, which needs no lock: the cache may be one to read only."""
+    try:
+        return SimulationStore.open(path, n=n).complete
+    except BadInputError:
+        return False
 
 
 def _fill_or_leave_nothing(path: Path, fill: Callable[[Path], SimulationRun]) -> SimulationRun:

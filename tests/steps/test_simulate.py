@@ -247,14 +247,16 @@ def test_in_the_cache_one_process_waits_for_another(tmp_path, monkeypatch, capsy
     def hold():
         with FileLock(made.path.with_name(f".{made.path.name}.lock")):
             taken.set()
-            time.sleep(1.0)
+            time.sleep(3.0)
 
     other = threading.Thread(target=hold)
     other.start()
     taken.wait()
-    run = run_simulations(PassiveMembrane(), 64)
-    other.join()
-    assert run.simulated == 0
+    # what is complete needs no lock
+    assert run_simulations(PassiveMembrane(), 64).simulated == 0
+    assert other.is_alive()
+    assert run_simulations(PassiveMembrane(), 96).store.complete
+    assert not other.is_alive()
     assert "another process is making these simulations" in capsys.readouterr().err
 
 
