@@ -209,7 +209,7 @@ class Calibration:
     @property
     def curve_at_half(self) -> np.ndarray:
         """Share of cases whose truth lies below the posterior median, [theta]."""
-        return np.mean((self.theta + 0.5) / (self.draws + 1) <= 0.5, axis=0)
+        return np.mean(self._below(self.theta, 0.5), axis=0)
 
     @property
     def sentence(self) -> str:

@@ -274,11 +274,12 @@ def fit(
 def _check_folders(paths: list[Path]) -> None:
     """Refuse recordings whose results would go to the same folder."""
     from neurosbi.recordings import read_data
+    from neurosbi.steps.plan import recording_folder
 
     names: dict[str, Path] = {}
     for path in paths if len(paths) > 1 else ():
         try:
-            name = read_data(path).name
+            name = recording_folder(read_data(path)).name
         except Exception:
             continue  # said when its turn comes
         if name in names:

@@ -151,22 +151,26 @@ def _referenced(reference: Any) -> _Series | None:
 def _pairs_of_series(
     responses: list[_Series], stimuli: list[_Series]
 ) -> list[tuple[_Series, _Series | None]]:
-    # files that name the electrodes of both alike mean it
-    named = {r.electrode for r in responses} & {s.electrode for s in stimuli} - {"", None}
     left = list(stimuli)
     pairs: list[tuple[_Series, _Series | None]] = []
     for response in responses:
         fitting = [
             s
             for s in left
-            if any(_affinity(response, s))
-            and (s.electrode == response.electrode or not {s.electrode, response.electrode} & named)
+            if any(_affinity(response, s)) and not _belongs_elsewhere(s, response, responses)
         ]
         partner = max(fitting, key=lambda s: _affinity(response, s), default=None)
         if partner is not None:
             left.remove(partner)
         pairs.append((response, partner))
     return pairs
+
+
+def _belongs_elsewhere(stimulus: _Series, response: _Series, responses: list[_Series]) -> bool:
+    """Whether another response, through the electrode of the stimulus itself, fits it."""
+    if not stimulus.electrode or stimulus.electrode == response.electrode:
+        return False
+    return any(r.electrode == stimulus.electrode and any(_affinity(r, stimulus)) for r in responses)
 
 
 def _affinity(response: _Series, stimulus: _Series) -> tuple[bool, bool, bool, bool]:

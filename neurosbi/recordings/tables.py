@@ -20,6 +20,7 @@ import pandas as pd
 from neurosbi.contract import ONE_POPULATION, FeatureTable, SpikeTrains
 from neurosbi.errors import BadInputError
 
+_INLINE_COMMENT = re.compile(r"\s#.*$")  # a # within a word belongs to a name
 _UNIT_ROW = re.compile(r"#\d+\s*,")
 _COMMENT = re.compile(r"#\s*(start_ms|stop_ms|name)\s*[=:]\s*(.+?)\s*$")
 # the ends of the recording, said in words that are none of ours
@@ -38,8 +39,11 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        # a # within a line belongs to a name
-        lines = [line for line in text.splitlines() if not _is_comment(line)]
+        lines = [
+            _INLINE_COMMENT.sub("", line) if '"' not in line else line
+            for line in text.splitlines()
+            if line.strip() and not _is_comment(path, line)
+        ]
         _check_widths(path, lines)
         table = pd.read_csv(
             StringIO("\n".join(lines)),
@@ -54,11 +58,11 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
         ) from error
     except pd.errors.EmptyDataError as error:
         raise BadInputError(f"{path} is empty; export it again as CSV") from error
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, csv.Error) as error:
         raise BadInputError(
             f"{path} cannot be read as a table ({error}); check its commas"
         ) from error
-    comments = [line for line in text.splitlines() if _is_comment(line)]
+    comments = [line for line in text.splitlines() if line.startswith("#")]
     found = (_COMMENT.match(line) for line in comments)
     notes = {str(m[1]): str(m[2]) for m in found if m}
     table.columns = [str(c).strip() for c in table.columns]
@@ -74,9 +78,14 @@ def read_table(path: Path) -> FeatureTable | SpikeTrains:
     )
 
 
-def _is_comment(line: str) -> bool:
-    """Lines that begin with #, but not rows of a unit that is called #1."""
-    return line.startswith("#") and not _UNIT_ROW.match(line)
+def _is_comment(path: Path, line: str) -> bool:
+    """Lines that begin with #; refused where they may be rows of a unit that is called #1."""
+    if _UNIT_ROW.match(line):
+        raise BadInputError(
+            f"{path.name}: the line {line.strip()!r} begins with #, so it may be a comment or a row; "
+            "write a space behind the # of a comment, or rename the unit"
+        )
+    return line.startswith("#")
 
 
 def _check_widths(path: Path, lines: list[str]) -> None:

@@ -136,10 +136,11 @@ def network_calibration(
     as_asked = kept is not None and not kept.stopped and not kept.held_out
     if kept is not None and as_asked and (kept.wanted, kept.draws, kept.seed) == asked:
         return kept
-    if kept is not None and as_asked and kept.n > simulations and kept.draws >= draws:
+    fresh = kept is not None and not kept.held_out
+    if kept is not None and fresh and _tells_more(kept, simulations, draws):
         say(
-            f"the network was tested on {kept.n:,} simulations before, which tells more than "
-            f"{simulations:,}: that test stays",
+            f"the network was tested on {kept.n:,} simulations with {kept.draws} draws before, "
+            f"which tells more than {simulations:,} with {draws}: that test stays",
             show=progress,
         )
         return kept
@@ -153,16 +154,22 @@ def network_calibration(
         threads=threads,
         progress=progress,
     )
-    if kept is not None and calibration.n < FEWEST:
+    fewer = kept is not None and fresh and calibration.stopped and calibration.n < kept.n
+    if kept is not None and (fewer or calibration.n < FEWEST):
         say(
-            f"too few fresh simulations to say anything: the calibration on {kept.n:,} earlier ones "
-            "stays",
+            f"time for {calibration.n:,} fresh simulations only: the calibration on {kept.n:,} "
+            "earlier ones stays",
             show=progress,
         )
         return kept
     if folder is not None and is_network(folder) and calibration.n >= FEWEST:
         _keep(calibration, network, folder, progress=progress)
     return calibration
+
+
+def _tells_more(kept: Calibration, simulations: int, draws: int) -> bool:
+    as_many = kept.n >= simulations and kept.draws >= draws
+    return as_many and (kept.n, kept.draws) != (simulations, draws)
 
 
 def keep_held_out_calibration(

@@ -132,6 +132,9 @@ def plan_fit(
         )
     else:
         _refuse_arguments_of_names(simulator, features=features, settings=settings, area=area)
+        given = simulator.settings.get("area")
+        if isinstance(given, float):
+            notes = [f"membrane area {given:.3g} cm2 of the simulator that was given"]
     inputs, together = (inputs if network is None else network.inputs), None
     if inputs == "features":
         together = _together(

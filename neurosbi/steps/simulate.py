@@ -145,7 +145,7 @@ def run_simulations(
         with atomic_path(path) as temporary:
             run = fill(temporary)
         return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
-    if store is not None or _is_complete(path, n):
+    if store is not None or shards is not None or _is_complete(path, n):
         return _fill_or_leave_nothing(path, fill)
     # fits of other recordings share the cache, but not the network whose maker they wait for
     check_writable(path)
@@ -238,7 +238,8 @@ def _fill(
                 bar(sizes[shard], status=f"{rate:,.{1 if rate < 10 else 0}f} simulations/s")
     except KeyboardInterrupt:
         raise InterruptedRunError(_stopped(store, kept=kept)) from None
-    store.finish()
+    if todo or not (store.path / "manifest.json").is_file():
+        store.finish()
     return SimulationRun(store, simulated, time.perf_counter() - began)
 
 

@@ -41,7 +41,7 @@ def simulate_spikes(
     path = Path(path)
     if existing == "resume" and not is_vacant(path):
         kept = open_spikes(path)
-        if kept.n == n and kept.are_of(simulator, seed=seed):
+        if kept.n == n and kept.are_of(simulator, stimulus=stimulus, seed=seed):
             say(f"{path} holds these spikes already", show=progress)
             return kept
     with progress_bar(f"spikes of {simulator.name}", n, show=progress) as bar:
@@ -52,4 +52,6 @@ def simulate_spikes(
                 yield theta, simulator.traces(theta, stimulus=stimulus, seed=seed, start=start)
                 bar(len(theta))
 
-        return write_spikes(path, simulator, pieces(), seed=seed, existing=existing)
+        return write_spikes(
+            path, simulator, pieces(), stimulus=stimulus, seed=seed, existing=existing
+        )

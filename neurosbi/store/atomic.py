@@ -51,7 +51,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def refuse_working_folder(path: Path) -> None:
     """Raises `BadInputError` for the working folder or one above it: these cannot be replaced."""
-    if Path.cwd().is_relative_to(Path(path).resolve()):
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return
+    if here.is_relative_to(Path(path).resolve()):
         raise BadInputError(
             f"{path} is the folder this command runs in, which cannot be replaced as a whole; give "
             "another one, or run the command from the folder above"

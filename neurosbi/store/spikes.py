@@ -28,7 +28,7 @@ from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from neurosbi import __version__
-from neurosbi.contract import Simulator, SpikeTrains
+from neurosbi.contract import Simulator, SpikeTrains, Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.store.atomic import atomic_path
 from neurosbi.store.cache import config_hash
@@ -62,9 +62,9 @@ class StoredSpikes:
         """Number of simulations."""
         return len(self.theta)
 
-    def are_of(self, simulator: Simulator, *, seed: int) -> bool:
-        """Whether they are spikes of this very configuration and ``seed``."""
-        made = {"seed": seed, **simulator.config()}
+    def are_of(self, simulator: Simulator, *, stimulus: Stimulus | None, seed: int) -> bool:
+        """Whether they are spikes of this very configuration, ``stimulus`` and ``seed``."""
+        made = _origin(simulator, stimulus, seed)
         return config_hash({k: self.attributes.get(k) for k in made}) == config_hash(made)
 
     def trains(self, sim: int) -> SpikeTrains:
@@ -98,6 +98,7 @@ def write_spikes(
     simulator: Simulator,
     pieces: Iterable[tuple[np.ndarray, "xr.Dataset"]],
     *,
+    stimulus: Stimulus | None = None,
     seed: int,
     existing: str = "error",
 ) -> StoredSpikes:
@@ -118,7 +119,7 @@ def write_spikes(
             if "spike_time" not in traces:
                 raise BadInputError(f"simulator {simulator.name} gives no spikes to keep")
             if group is None:
-                group = _create(temporary, simulator, traces, seed)
+                group = _create(temporary, simulator, traces, _origin(simulator, stimulus, seed))
                 group["spike_offset"].append(np.zeros(1, dtype=np.int64))
             group["theta"].append(np.asarray(theta, dtype=np.float64))
             for name in ("spike_time", "spike_unit"):
@@ -165,14 +166,21 @@ def open_spikes(path: str | Path) -> StoredSpikes:
     )
 
 
-def _create(path: Path, simulator: Simulator, traces: "xr.Dataset", seed: int) -> Any:
+def _origin(simulator: Simulator, stimulus: Stimulus | None, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "stimulus": (stimulus or simulator.stimulus).to_dict(),
+        **simulator.config(),
+    }
+
+
+def _create(path: Path, simulator: Simulator, traces: "xr.Dataset", origin: dict[str, Any]) -> Any:
     attributes = {
         "layout": LAYOUT,
         "neurosbi_version": __version__,
-        "seed": seed,
         "onset": float(traces.attrs["onset"]),
         "offset": float(traces.attrs["offset"]),
-        **simulator.config(),
+        **origin,
     }
     group = zarr.create_group(path, attributes=attributes)
     for name, (dim, dtype, unit, description) in _ARRAYS.items():

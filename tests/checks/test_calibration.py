@@ -79,7 +79,7 @@ def test_a_shift_is_told_where_it_is_largest():
         r.sentence for r in from_normal(1000, shift=0.4, dim=1).reasons if "skew" in r.sentence
     )
     # Phi(q + 0.4) - Phi(q) is largest at q = -0.2: 42 % and 58 %
-    quantile, share = re.search(r"below the (\d+) % quantile in (\d+) %", reason).groups()
+    quantile, share = re.search(r"too high, .* its (\d+) % quantile in (\d+) %", reason).groups()
     assert abs(int(quantile) - 42) < 12
     assert abs(int(share) - int(quantile) - 16) < 5
 

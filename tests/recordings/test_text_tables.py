@@ -36,10 +36,18 @@ def test_a_table_of_spikes(tmp_path):
 
 
 def test_a_number_sign_belongs_to_the_name_of_a_unit(tmp_path):
-    text = "# sorted by hand\nunit,time_ms\n#1,3\ntt1#3,10\n#1,5\n"
+    text = "# sorted by hand\n\nunit,time_ms # since the start\ntt1#3,10\nb,5 # late\n"
     data = nb.read_data(written(tmp_path, text))
-    assert data.units == ("#1", "tt1#3")
-    np.testing.assert_allclose(data.times[0], [3, 5])
+    assert data.units == ("tt1#3", "b")
+    np.testing.assert_allclose(np.concatenate(data.times), [10, 5])
+    with pytest.raises(BadInputError, match="a comment or a row"):
+        nb.read_data(written(tmp_path, "unit,time_ms\n#1,3\n2,10\n"))
+
+
+def test_an_open_quote_is_a_sentence(tmp_path):
+    text = 'unit,time_ms\n"a,1\n' + "b,2.5\n" * 30_000
+    with pytest.raises(BadInputError, match="cannot be read as a table"):
+        nb.read_data(written(tmp_path, text))
 
 
 def test_a_comma_at_the_end_of_rows_is_no_column(tmp_path):

@@ -204,6 +204,19 @@ def test_a_weaker_check_does_not_replace_a_stronger_one(network_folder, capsys):
     assert (network_folder / CALIBRATION).read_bytes() == kept
 
 
+def test_a_check_that_ran_out_of_time_does_not_replace_a_whole_one(
+    network_folder, monkeypatch, capsys
+):
+    more = nb.check(network_folder, **CHECK).n
+    kept = (network_folder / CALIBRATION).read_bytes()
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    long = CHECK | {"simulations": 5000, "time_limit": 4.5, "progress": True}
+    assert nb.check(network_folder, **long).n == more
+    assert f"the calibration on {more} earlier ones stays" in capsys.readouterr().err
+    assert (network_folder / CALIBRATION).read_bytes() == kept
+
+
 def test_a_time_limit_is_above_zero(network_folder):
     with pytest.raises(BadInputError, match="above 0, got -3"):
         nb.check(network_folder, **(CHECK | {"time_limit": -3.0}))

@@ -7,6 +7,7 @@ from neurosbi_simulators.spiking import SpikingGif
 from toys import PassiveMembrane
 
 import neurosbi as nb
+from neurosbi.contract import Stimulus
 from neurosbi.errors import BadInputError
 from neurosbi.steps.spikes import simulate_spikes
 from neurosbi.store.spikes import open_spikes, write_spikes
@@ -101,3 +102,7 @@ def test_the_command_keeps_them_beside_the_features(model, tmp_path, monkeypatch
     assert "spikes.zarr holds these spikes already" in capsys.readouterr().err
     with pytest.raises(BadInputError, match="exists"):
         simulate("spiking", spikes=tmp_path / "spikes.zarr", **(command | {"seed": 6}))
+    longer = Stimulus.spontaneous(total=model.stimulus.total + 50.0, onset=model.stimulus.onset)
+    how = {"stimulus": longer, "seed": 5, "existing": "resume", "progress": False}
+    with pytest.raises(BadInputError, match="exists"):
+        simulate_spikes(model, 3, tmp_path / "spikes.zarr", **how)
