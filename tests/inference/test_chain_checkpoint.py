@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_likelihood_samplers import Decay, data
 
-from neurosbi.errors import FitError
+from neurosbi.errors import BadInputError
 from neurosbi.inference.chain_checkpoint import ChainCheckpoint
 from neurosbi.inference.mcmc import sample_posterior
 from neurosbi.inference.slices import SliceChains
@@ -74,7 +74,7 @@ def test_tuned_chains_are_not_tuned_again(tmp_path, tune):
 
 def test_a_search_that_was_cut_is_not_kept(tmp_path):
     checkpoint = ChainCheckpoint(tmp_path / "chains.npz", seconds=0)
-    with pytest.raises(FitError):
+    with pytest.raises(BadInputError):
         sampled(Decay(), checkpoint, time_limit=1e-3)
     assert not checkpoint.path.exists()
 
