@@ -40,10 +40,10 @@ def calibrate(
 ) -> Calibration:
     """Test ``network`` on fresh simulations of its prior and stimuli, ``draws`` for each.
 
-    After ``time_limit`` seconds the cases done by then are used. The first cases, though not
-    the draws, are the same for any number of them. Raises `BadInputError` for another simulator than the network's, numbers
-    that make no sense, or a limit too short for one batch; `FitError` if no simulation ended
-    properly.
+    After ``time_limit`` seconds the cases done by then are used. The first cases, though not the
+    draws, are the same for any number of them. Raises `BadInputError` for another simulator than
+    the network's, numbers that make no sense, or a limit too short for one batch; `FitError` if no
+    simulation ended properly.
     """
     from neurosbi.inference.pairs import family_pairs
     from neurosbi.inference.ranks import rank_pairs

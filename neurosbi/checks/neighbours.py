@@ -26,15 +26,15 @@ def neighbour_distance(
     """
     from scipy.spatial import KDTree
 
-    # all is computed of simulations and point together, so that nothing but its place tells them apart
+    # computed of simulations and point together: nothing but its place tells the point apart
     every = np.vstack([cloud, point])
     every = np.clip((every - np.median(every, axis=0)) / spread, -_CLIP, _CLIP)
     eigenvalues, axes = np.linalg.eigh(np.atleast_2d(np.cov(every, rowvar=False)))
     floor = _SMALLEST_EIGENVALUE * eigenvalues[-1]
     every = every @ (axes / np.sqrt(np.maximum(eigenvalues, floor)))
     distances = KDTree(every).query(every, k=NEIGHBOURS + 1)[0][:, 1:]  # the first is itself
-    *_, observed = own = distances.mean(axis=1)
-    own, observed = own[:-1], float(observed)
+    means = distances.mean(axis=1)
+    own, observed = means[:-1], float(means[-1])
     reference = float(np.quantile(own, JOINT_QUANTILE))
     p = float((np.sum(own >= observed) + 1) / (len(own) + 1))
     if reference == 0:  # all simulations coincide

@@ -66,7 +66,8 @@ def restrict(
         threads=threads,
         progress=progress,
     ).store
-    if complete_fraction(store) == 1:
+    summary = store.summary()
+    if summary.valid == store.n and not any(summary.undefined.values()):
         say("all of the pilot have all features: the prior is not restricted", show=progress)
         return simulator
     region = _region(simulator, store, seed)

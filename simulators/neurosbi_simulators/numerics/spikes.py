@@ -8,7 +8,8 @@ Definitions (the feature tables quote them):
   of about 0.1 ms (so that measurement noise of fast recordings does not decide), with linear
   interpolation between grid points;
 * *amplitude*: peak - threshold;  *width*: time between the two crossings of threshold +
-  amplitude/2, undefined where V is still above it 5 ms after the peak;  *trough*: the lowest V within 5 ms after the peak, or before the next spike;
+  amplitude/2, undefined where V is still above it 5 ms after the peak;  *trough*: the lowest V
+  within 5 ms after the peak, or before the next spike;
 * *peaks* are counted separately, by the rule of Goncalves et al. 2020 (doi:10.7554/eLife.56261):
   every local maximum above -10 mV, at least 0.5 ms after the one before.
 

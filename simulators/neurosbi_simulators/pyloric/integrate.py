@@ -179,7 +179,10 @@ def fill_noise(noise, keys, scale, t0):
 
 @kernel
 def integrate_tile(cells, gates, opened, speed, table, noise, rows, voltage, lead, power, dt, real):
-    """TILE steps; V before each goes to ``voltage`` (``lead`` rows in), the power of the step before to ``power``."""
+    """TILE steps; V before each goes to ``voltage`` (``lead`` rows in).
+
+    ``power`` gets that of the step before, so it lags ``voltage`` by one.
+    """
     glut_pd = opened[PD, S_GLUT * LANES : (S_GLUT + 1) * LANES]
     glut_lp = opened[LP, S_GLUT * LANES : (S_GLUT + 1) * LANES]
     glut_py = opened[PY, S_GLUT * LANES : (S_GLUT + 1) * LANES]
