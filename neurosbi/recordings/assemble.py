@@ -41,6 +41,12 @@ class RawSweep:
     stimulus_name: str = ""
     missing: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str = ""
+
+    @classmethod
+    def unread(cls, number: int, why: str, *, clamp: Literal["current", "voltage"]) -> "RawSweep":
+        """A sweep without samples; ``why`` says in words what is wrong with it."""
+        return cls(number, None, None, 1e3 / COARSEST_DT, clamp, unreadable=why)
 
 
 def assemble(
@@ -53,16 +59,18 @@ def assemble(
 ) -> Recording:
     """Build the `Recording`, with ``junction_potential`` (mV) added to every voltage.
 
-    Raises `BadInputError` when there is no sweep, when a rate is not positive, or when no sweep
-    of the file has plausible units.
+    Raises `BadInputError` when there is no sweep that can be read, when a rate is not positive,
+    or when no sweep of the file has plausible units.
     """
     if not raw:
         raise BadInputError(
             f"{path} holds no patch-clamp sweeps; neurosbi needs intracellular voltage with the "
             "injected current"
         )
+    if all(sweep.unreadable for sweep in raw):
+        raise BadInputError(f"{path}: {raw[0].unreadable}")
     clean = [_trim_end(sweep, path) for sweep in sorted(raw, key=lambda s: s.number)]
-    implausible = [_implausible_units(sweep) for sweep in clean]
+    implausible = [sweep.unreadable or _implausible_units(sweep) for sweep in clean]
     if all(implausible):
         raise BadInputError(f"{path}: {implausible[0]}")
     steps = [
@@ -120,6 +128,7 @@ def _trim_end(raw: RawSweep, path: Path) -> RawSweep:
         stimulus_name=raw.stimulus_name,
         missing=missing,
         metadata=metadata,
+        unreadable=raw.unreadable,
     )
 
 
@@ -201,6 +210,8 @@ def _problem(raw: RawSweep, implausible: str, first: int) -> str | None:
     voltage, current, dt = raw.voltage, raw.current, 1e3 / raw.rate
     assert voltage is not None
     assert current is not None
+    if raw.unreadable:
+        return raw.unreadable
     if raw.clamp == "voltage":
         return "voltage clamp: a fit needs current clamp (injected current, measured voltage)"
     if len(voltage) * dt < PADDING:

@@ -51,7 +51,8 @@ class _Series:
         """Samples per second."""
         if self.series.rate is not None:
             return float(self.series.rate)
-        stamps = np.asarray(self.series.timestamps, dtype=np.float64)
+        stop = None if self.count is None else self.start + self.count
+        stamps = np.asarray(self.series.timestamps[self.start : stop], dtype=np.float64)
         steps = np.diff(stamps)
         if not len(steps) or np.ptp(steps) > 1e-3 * np.median(steps):
             raise BadInputError(
@@ -120,7 +121,7 @@ def _read_sweeps(nwb: NWBFile, path: Path) -> list[RawSweep]:
     pairs = _pairs_of_table(nwb) or _pairs_of_series(responses, stimuli)
     numbers = _numbers(pairs)
     return [
-        _raw_sweep(number, response, stimulus)
+        _raw_or_why_not(number, response, stimulus)
         for number, (response, stimulus) in zip(numbers, pairs, strict=True)
     ]
 
@@ -199,6 +200,14 @@ def _numbers(pairs: list[tuple[_Series, _Series | None]]) -> list[int]:
     if None not in stored and len(set(stored)) == len(stored):
         return [int(n) for n in stored if n is not None]
     return list(range(len(pairs)))
+
+
+def _raw_or_why_not(number: int, response: _Series, stimulus: _Series | None) -> RawSweep:
+    """One series that cannot be used spares the others of the file."""
+    try:
+        return _raw_sweep(number, response, stimulus)
+    except BadInputError as error:
+        return RawSweep.unread(number, str(error), clamp=response.clamp)
 
 
 def _raw_sweep(number: int, response: _Series, stimulus: _Series | None) -> RawSweep:

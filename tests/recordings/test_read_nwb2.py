@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import h5py
 import numpy as np
 import pytest
 from recording_files import (
@@ -132,6 +133,30 @@ def test_stimulus_of_another_rate(tmp_path):
     with NWBHDF5IO(str(tmp_path / "c.nwb"), "w") as io:
         io.write(nwb)
     assert "10000 Hz" in read_recording(tmp_path / "c.nwb").sweeps[0].problem
+
+
+def _stamp(path, group, times):
+    """Give a series times of its samples (s) instead of a rate."""
+    with h5py.File(path, "r+") as h5:
+        del h5[group]["starting_time"]
+        stamps = h5[group].create_dataset("timestamps", data=times)
+        stamps.attrs["interval"], stamps.attrs["unit"] = np.int32(1), "seconds"
+
+
+def test_an_unevenly_sampled_series_spares_the_others(tmp_path):
+    path = write_nwb2(tmp_path / "cell.nwb", SWEEPS)
+    times = np.arange(len(SWEEPS[1][0])) / 20_000
+    _stamp(path, "acquisition/response 0", times)
+    _stamp(path, "acquisition/response 1", times + 1e-5 * np.sin(times * 1e4))
+    even, uneven, plain = read_recording(path).sweeps
+    assert even.problem is None
+    assert even.dt == pytest.approx(0.05)
+    assert plain.problem is None
+    assert "series response 1 is not evenly sampled" in uneven.problem
+    for k in (0, 2):
+        _stamp(path, f"stimulus/presentation/stimulus {k}", np.sort(times**1.1))
+    with pytest.raises(BadInputError, match=r"cell\.nwb: series .* is not evenly sampled"):
+        read_recording(path)
 
 
 def test_file_without_patch_clamp(tmp_path):

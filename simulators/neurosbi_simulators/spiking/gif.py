@@ -33,7 +33,7 @@ class SpikingGif(SpikingSimulator):
     """Populations of GIF neurons, spike by spike; see the module and `network`."""
 
     name = "spiking"
-    version = "1"
+    version = "2"
     summary = "networks of stochastic (GIF) neurons, spike by spike"
     papers = (
         "Schwalger, Deger & Gerstner 2017, doi:10.1371/journal.pcbi.1005507",

@@ -14,9 +14,10 @@ the noise alone.
 Time goes in steps of dt. Between the arrivals of spikes, which fall on the grid, u and the
 synapses are linear and are advanced exactly; the hazard is integrated by the trapezoidal rule. A
 neuron spikes when the integral since its last spike reaches a random number of the standard
-exponential distribution, which needs one draw per spike. A spike counts from the end of its step,
-and the first free step counts half, so intervals are longer by about dt (at 10 Hz and the default
-0.2 ms, 0.2 % of the rate).
+exponential distribution, which needs one draw per spike. A spike lies in the middle of its step
+on average but counts from the end; half of the last refractory step counts in its place. Only the
+membrane leaves the reset that much later, so intervals are longer by at most dt/2, and by nothing
+where the hazard is flat.
 
 References: Gerstner et al. 2014, Neuronal Dynamics, ch. 9 (escape noise); Schwalger, Deger &
 Gerstner 2017, doi:10.1371/journal.pcbi.1005507 (the network); Rotter & Diesmann 1999,

@@ -68,7 +68,8 @@ def advance_escape(
         # the threshold rises when the refractory period ends
         t = fused(threshold[i], threshold_decay, threshold_jump if hold[i] == 1 else zero)
         rate = exp((v - base - t) * inverse_width)
-        rate = zero if held else rate
+        # a spike is half a step old when it counts: the neuron is free half a step earlier
+        rate = zero if hold[i] > 1 else rate
         left = budget[i] - (hazard[i] + rate) * half_hazard
         u[i] = v
         threshold[i] = t
@@ -76,7 +77,7 @@ def advance_escape(
         budget[i] = left
         hold[i] = hold[i] - 1 if held else 0
         # a budget that is not a number must not keep a neuron silent unseen
-        fired[i] = np.uint8(0) if left > zero else np.uint8(1)
+        fired[i] = np.uint8(0) if (left > zero) | held else np.uint8(1)
 
 
 @kernel
