@@ -14,7 +14,6 @@ from neurosbi.cli.options import Device, parse_settings
 from neurosbi.errors import BadInputError, InterruptedRunError, NeuroSBIError
 
 if TYPE_CHECKING:
-    from neurosbi.contract import Simulator
     from neurosbi.steps.result import Result
 
 NEEDS_ARGUMENTS = True
@@ -204,47 +203,24 @@ def fit(
         worst = max(worst, code)
 
     try:
-        chosen: dict[str, Any] | None = parse_settings(settings or [])
-        if restrict:
-            from neurosbi.steps.fit_likelihood import MCMC
-            from neurosbi.steps.plan import plan_fit
-            from neurosbi.steps.restrict import restrict as restricted
-
-            if network is not None:
-                raise BadInputError("a trained network brings its own prior; leave --restrict out")
-            if method == MCMC:
-                raise BadInputError(
-                    f"method {MCMC} needs no simulations to be saved; leave --restrict out"
-                )
+        chosen = parse_settings(settings or [])
         for path in paths:
             try:
-                named: dict[str, Any] = {"features": features, "settings": chosen, "area": area}
-                model: str | Simulator = simulator
-                if restrict:
-                    # the recording may tell what the simulator needs, and must be fit for it
-                    plan = plan_fit(
-                        path,
-                        simulator=simulator,
-                        sweeps=sweeps,
-                        junction_potential=junction_potential,
-                        **named,
-                    )
-                    model = restricted(
-                        plan.simulator, seed=seed, threads=threads, progress=not quiet
-                    )
-                    named = {}  # they are part of the simulator now
                 result = fit_recording(
                     path,
-                    simulator=model,
+                    simulator=simulator,
                     method=method,
                     sweeps=sweeps,
                     simulations=simulations,
                     samples=samples,
-                    **named,
+                    features=features,
+                    settings=chosen,
+                    area=area,
                     junction_potential=junction_potential,
                     network=network,
                     rounds=rounds,
                     inputs=inputs,
+                    restrict=restrict,
                     output=output,
                     device=device,
                     threads=threads,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.checks import predictive_draws
-from neurosbi.contract import Recorded, Simulator, SweepSets
+from neurosbi.contract import FixedStimulus, Recorded, Simulator, SweepSets
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.steps.announce import announce
@@ -27,6 +27,7 @@ from neurosbi.steps.infer import infer
 from neurosbi.steps.inputs import posterior_given
 from neurosbi.steps.plan import RESULTS, Plan, plan_fit, result_folder
 from neurosbi.steps.prior_check import prior_check
+from neurosbi.steps.restrict import restrict as restricted_prior
 from neurosbi.steps.result import Result
 from neurosbi.steps.result_folder import write_result
 from neurosbi.steps.sweeps import SweepChecks, condition_of
@@ -56,6 +57,7 @@ def fit(
     network: "str | Path | Network | None" = None,
     rounds: int = 1,
     inputs: str | None = None,
+    restrict: bool = False,
     output: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -80,7 +82,9 @@ def fit(
     the configuration of the ``method``, for example ``epochs=40``. ``network`` is a trained network
     (or its folder) to use instead; method, simulations and stimuli are then those of its training.
     ``inputs`` is what a new network sees of a sweep: "features" (the default), the voltage "trace",
-    or "both"; the result then says which of them told more.
+    or "both"; the result then says which of them told more. ``restrict`` restricts the prior to
+    where all features are expected to be defined, for data that have them all (see
+    `neurosbi.restrict`).
     The method "mcmc" trains no network: for simulators with a likelihood it runs Markov chains on
     the exact posterior (options ``chains``, ``tune``, ``time_limit``).
     ``samples`` posterior draws are kept; the first 500, of slow models at least 100, are simulated
@@ -125,6 +129,7 @@ def fit(
             "--rounds": rounds > 1,
             "--inputs": inputs is not None,
             "--simulations": simulations is not None,
+            "--restrict": restrict,
         }
         for argument, there in only_for_networks.items():
             if there:
@@ -152,6 +157,7 @@ def fit(
         samples=samples,
         network=network,
         rounds=rounds,
+        restrict=restrict,
         output=output,
         existing=existing,
         options=options,
@@ -168,6 +174,7 @@ def _fit_by_network(
     samples: int,
     network: "str | Path | Network | None",
     rounds: int,
+    restrict: bool,
     output: str | Path | None,
     existing: Existing,
     options: Mapping[str, Any],
@@ -182,6 +189,8 @@ def _fit_by_network(
         raise BadInputError(
             "the network given is trained already; leave --simulations out, or leave --network out"
         )
+    if network is not None and restrict:
+        raise BadInputError("a trained network brings its own prior; leave --restrict out")
     given_network = _given_network(network, {} if rounds > 1 else options)
     with how.timer("reading"):
         plan = plan_fit(
@@ -195,6 +204,11 @@ def _fit_by_network(
         raise BadInputError(
             "rounds refine posteriors given features only; leave --rounds out, or use --inputs features"
         )
+    folder = Path(output) if output is not None else plan.folder
+    if restrict:
+        if existing == "error":  # refused before a pilot is simulated
+            claim_folder(folder, plan, existing, show=how.progress)
+        plan = _restricted(plan, how)
     default = plan.simulator.fit_simulations * (SET_FACTOR if plan.together else 1)
     in_round = round(default * _ROUND_SHARE) if simulations is None else simulations
     simulations = default if simulations is None else simulations
@@ -207,7 +221,6 @@ def _fit_by_network(
     plan = replace(
         plan, config={**plan.config, **training, "samples": samples, "sampling_seed": how.seed}
     )
-    folder = Path(output) if output is not None else plan.folder
     done = claim_folder(folder, plan, existing, show=how.progress)
     if done is not None:
         return done
@@ -242,6 +255,20 @@ def _fit_by_network(
     with how.timer("report"):
         write_result(result, folder, existing="overwrite" if existing == "overwrite" else "error")
     return replace(result, folder=folder, network=posterior.network)
+
+
+def _restricted(plan: Plan, how: Execution) -> Plan:
+    """The plan with the prior restricted to where all features are defined at its stimuli."""
+    with how.timer("restriction"):
+        simulator = restricted_prior(
+            plan.simulator,
+            stimulus=plan.family if isinstance(plan.family, FixedStimulus) else None,
+            seed=how.seed,
+            threads=how.threads,
+            progress=how.progress,
+        )
+    config = {**plan.config, "simulator": simulator.config()}
+    return replace(plan, simulator=simulator, config=config)
 
 
 def _network_and_prior(

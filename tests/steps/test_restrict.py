@@ -140,6 +140,13 @@ def test_the_verb_fit_restricts(run, tmp_path, monkeypatch):
     assert code == 0, err
     config = nb.open_result(tmp_path / "result").config
     assert config["simulator"]["prior_region"]["facts"]["pilot"] == 10_000
+    # a result in the way is told before another pilot is simulated
+    monkeypatch.setattr(
+        "neurosbi.steps.fit.restricted_prior", lambda *_, **__: pytest.fail("simulated")
+    )
+    code, _, err = run(*command, *few)
+    assert code == 2
+    assert "there is a result in result already" in err
 
 
 def test_the_verb_says_before_and_after(run, tmp_path):

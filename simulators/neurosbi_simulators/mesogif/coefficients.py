@@ -24,6 +24,7 @@ from neurosbi.contract import Parameter
 from neurosbi.errors import BadInputError
 from neurosbi_simulators.mesogif import layout as rows
 from neurosbi_simulators.population.network import PopulationNetwork
+from neurosbi_simulators.population.settings import check_whole_steps
 
 FORGOTTEN = 0.1  # of Delta_u: a spike that adds less to the threshold leaves the history
 MEMBRANE_TIMES = 5.0  # a neuron has forgotten its reset after this many tau_m
@@ -64,23 +65,14 @@ class Grid:
                 f"mesogif: the time step of {dt:g} ms is longer than the {name} of {fastest:g} ms; "
                 f"set dt to at most {fastest:g}"
             )
-        _check_whole_steps(network, dt)
+        refractory_periods = [(f"refractory period of {n}", t) for n, t in _each(network, "t_ref")]
+        check_whole_steps([*refractory_periods, ("delay", network.delay)], dt)
         ages = []
         refractory = [max(1, round(t / dt)) for t in network.t_ref]
         for a, label in enumerate(network.names):
             needed = _memory(network, a, label, inferred) if history is None else history
             ages.append(max(int(np.ceil(needed / dt)), refractory[a] + 1))
         return cls(dt, tuple(ages), tuple(refractory), max(1, round(network.delay / dt)))
-
-
-def _check_whole_steps(network: PopulationNetwork, dt: float) -> None:
-    times = [(t, f"refractory period of {n}") for n, t in _each(network, "t_ref")]
-    for time, what in [*times, (network.delay, "delay")]:
-        if abs(time / dt - round(time / dt)) > 1e-3:
-            raise BadInputError(
-                f"mesogif: the {what} of {time:g} ms is not a whole number of time steps of "
-                f"{dt:g} ms; choose dt so that it is (--set dt=...)"
-            )
 
 
 def _each(network: PopulationNetwork, name: str) -> list[tuple[str, float]]:

@@ -38,6 +38,7 @@ from neurosbi_simulators.numerics.gaussian import lane_keys
 from neurosbi_simulators.population.features import BIN, count_features, measure_counts
 from neurosbi_simulators.population.network import PRESETS, PopulationNetwork
 from neurosbi_simulators.population.parameters import NetworkParameters
+from neurosbi_simulators.population.settings import per_population
 from neurosbi_simulators.population.simulator import DURATIONS, PopulationSimulator
 
 if TYPE_CHECKING:
@@ -78,13 +79,15 @@ class MesoGif(PopulationSimulator):
 
     def __init__(self, *, features: str | None = None, **settings: Any) -> None:
         network = PopulationNetwork.of(settings.get("populations", "two-populations"))
-        sizes = _sizes(settings.get("sizes"), network)
+        sizes = settings.get("sizes")
+        if sizes is not None:
+            sizes = per_population(self.name, "sizes", sizes, network.names)
         sets = {"default": count_features(network.names)}
         self.feature_sets = sets  # type: ignore[misc]  # one set of features per population
         super().__init__(features=features, **settings)
         if str(self.settings["populations"]) not in PRESETS:
             self.settings["populations"] = network.to_dict()
-        if sizes:
+        if sizes is not None:
             self.settings["sizes"] = list(sizes)
             network = replace(network, size=sizes)
         infer = self.settings["infer"]
@@ -277,21 +280,3 @@ def _status(counts: np.ndarray) -> np.ndarray:
     total = counts.sum(axis=(1, 2), dtype=np.float64)
     status = np.where(total > 0, Status.OK, Status.NO_SPIKES)
     return np.where(np.isfinite(total), status, Status.BLOW_UP).astype(np.int8)
-
-
-def _sizes(given: Any, network: PopulationNetwork) -> tuple[int, ...]:
-    """The setting ``sizes`` as whole numbers; () where the network's own hold."""
-    if given is None:
-        return ()
-    parts = given.split(",") if isinstance(given, str) else np.atleast_1d(given)
-    try:
-        sizes = tuple(int(part) for part in parts)
-    except ValueError:
-        sizes = ()
-    fractions = any(float(p) != int(p) for p in parts if not isinstance(p, str))
-    if len(sizes) != network.n or min(sizes) < 1 or fractions:
-        raise BadInputError(
-            f"mesogif: sizes are the numbers of neurons of {', '.join(network.names)}, like "
-            f"{','.join(map(str, network.size))}, not {given!r}"
-        )
-    return sizes

@@ -24,11 +24,11 @@ import numpy as np
 
 from neurosbi.contract import Parameter, Setting
 from neurosbi.errors import BadInputError
+from neurosbi_simulators.population.settings import per_population
 from neurosbi_simulators.spiking.model import (
     COMMON_SETTINGS,
     SpikingSimulator,
     feature_sets,
-    per_population,
 )
 from neurosbi_simulators.spiking.network import SpikingNetwork
 

@@ -17,11 +17,11 @@ import numpy as np
 from neurosbi.contract import Setting
 from neurosbi_simulators.population.network import PRESETS, PopulationNetwork
 from neurosbi_simulators.population.parameters import NetworkParameters
+from neurosbi_simulators.population.settings import per_population
 from neurosbi_simulators.spiking.model import (
     COMMON_SETTINGS,
     SpikingSimulator,
     feature_sets,
-    per_population,
 )
 from neurosbi_simulators.spiking.network import Hazard, SpikingNetwork
 

@@ -5,7 +5,7 @@ Features are those of population counts and of single spike trains (see `populat
 become networks; everything else is here.
 """
 
-__all__ = ["COMMON_SETTINGS", "SpikingSimulator", "per_population"]
+__all__ = ["COMMON_SETTINGS", "SpikingSimulator"]
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.seeds import derive_seed
 from neurosbi_simulators.numerics.gaussian import lane_keys
 from neurosbi_simulators.population.features import BIN, count_features, measure_counts
+from neurosbi_simulators.population.settings import per_population
 from neurosbi_simulators.population.simulator import DURATIONS, PopulationSimulator
 from neurosbi_simulators.population.trains import measure_trains, train_features
 from neurosbi_simulators.spiking.memory import simulations_at_once
@@ -319,29 +320,6 @@ def feature_sets(names: Sequence[str]) -> dict[str, Any]:
     """The sets of features of networks of these populations."""
     counts = count_features(names)
     return {"default": counts + train_features(names), "counts": counts}
-
-
-def per_population(
-    model: str, name: str, given: Any, populations: Sequence[str]
-) -> tuple[int, ...]:
-    """A setting with one whole number for all populations, or one each, like 80,20."""
-    parts = (
-        given.split(",") if isinstance(given, str) else np.atleast_1d(np.asarray(given)).tolist()
-    )
-    try:
-        numbers = tuple(int(part) for part in parts)
-    except (TypeError, ValueError):
-        numbers = ()
-    if len(numbers) == 1:
-        numbers *= len(populations)
-    if len(numbers) != len(populations) or any(
-        float(p) != int(p) for p in parts if isinstance(p, float)
-    ):
-        raise BadInputError(
-            f"{model}: {name} is a number of neurons, or one for each of "
-            f"{', '.join(populations)}, like {','.join(['100'] * len(populations))}, not {given!r}"
-        )
-    return numbers
 
 
 def _counts(

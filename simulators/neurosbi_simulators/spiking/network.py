@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosbi.errors import BadInputError
+from neurosbi_simulators.population.settings import check_whole_steps
 
 # columns of the table of populations
 DECAY, CONSTANT, RESET, THRESHOLD, INVERSE_WIDTH, HALF_HAZARD = range(6)
@@ -163,10 +164,6 @@ def _check_step(network: SpikingNetwork, dt: float) -> None:
             f"of {', '.join(f'{t:g}' for t in network.tau_s)} ms; use at most {fastest:.2g} ms"
         )
     for what, values in (("refractory period", network.t_ref), ("delay", network.delay)):
-        steps = values / dt
-        off = np.abs(steps - np.round(steps)) > 1e-3
-        if np.any(off):
-            raise BadInputError(
-                f"a {what} of {values[np.argmax(off)]:g} ms is not a whole number of steps of "
-                f"{dt:g} ms; choose dt so that it is"
-            )
+        check_whole_steps(
+            [(f"{what} of {n}", t) for n, t in zip(network.names, values, strict=True)], dt
+        )
