@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.checks import predictive_draws
-from neurosbi.contract import FixedStimulus, Recorded, Simulator, SweepSets
+from neurosbi.contract import FixedStimulus, Recorded, Simulator, SweepSets, in_words
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
 from neurosbi.steps.announce import announce
@@ -259,6 +259,12 @@ def _fit_by_network(
 
 def _restricted(plan: Plan, how: Execution) -> Plan:
     """The plan with the prior restricted to where all features are defined at its stimuli."""
+    if undefined := plan.undefined_features:
+        choose = ", or choose sweeps that have them (--sweeps)" if plan.sweeps else ""
+        raise BadInputError(
+            f"{plan.recording.path.name}: {', '.join(map(in_words, undefined))} undefined, but a "
+            "restricted prior is for data that have all features; leave --restrict out" + choose
+        )
     with how.timer("restriction"):
         simulator = restricted_prior(
             plan.simulator,

@@ -9,7 +9,7 @@ import numpy as np
 from neurosbi.checks import PredictiveCheck, Reason, predictive_check, predictive_draws
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
 from neurosbi.checks.remedies import MORE_SIMULATIONS, TEST_IT
-from neurosbi.contract import Recording
+from neurosbi.contract import Recording, in_words
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
 from neurosbi.steps.assemble import assemble_result
@@ -88,6 +88,7 @@ def infer(
         unlike = _test_misspecification(plan, net, prior, how, given=given)
         diagnostics["misspecification"] = unlike.to_dataset()
         reasons += unlike.reasons
+    reasons += _restriction_reasons(plan)
     return assemble_result(
         plan.simulator,
         plan.observation,
@@ -156,6 +157,21 @@ def _test_misspecification(
             net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
         )
         return check_misspecification(net, protocol)
+
+
+def _restriction_reasons(plan: Plan) -> list[Reason]:
+    """A restricted prior excludes where data that lack a feature come from."""
+    if plan.simulator.prior_region is None or not plan.undefined_features:
+        return []
+    undefined = ", ".join(map(in_words, plan.undefined_features))
+    return [
+        Reason(
+            "do not use",
+            "the prior is restricted to where all features are defined, which "
+            f"{undefined} of this recording {'is' if len(plan.undefined_features) == 1 else 'are'} not",
+            remedy="fit it with the whole prior (without --restrict)",
+        )
+    ]
 
 
 def recording_facts(plan: Plan) -> dict[str, Any]:

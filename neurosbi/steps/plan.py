@@ -68,6 +68,12 @@ class Plan:
         return tuple(o for o in self.observations if isinstance(o, SweepObservation))
 
     @property
+    def undefined_features(self) -> tuple[str, ...]:
+        """The names of features that any of the observations lacks."""
+        missing = np.isnan([o.x for o in self.observations]).any(axis=0)
+        return tuple(f.name for f, m in zip(self.simulator.feature_set, missing, strict=True) if m)
+
+    @property
     def together(self) -> bool:
         """Whether the network sees sets of sweeps."""
         return isinstance(self.family, SweepSets)

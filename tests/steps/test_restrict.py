@@ -184,6 +184,25 @@ def test_a_fit_of_a_restricted_simulator(tmp_path):
     assert simulator.prior_region.contains(simulator.parameters, draws).mean() > 0.9
 
 
+def test_data_that_lack_a_feature_need_the_whole_prior(tmp_path):
+    x_o = HalfHidden().simulate(np.array([[1.0, -0.5, 0.5]]), seed=5).x[0]
+    x_o[1] = np.nan
+    how = {"progress": False, "device": "cpu"}
+    with pytest.raises(BadInputError, match=r"y1 undefined, but .* leave --restrict out$"):
+        nb.fit(measured(x_o, tmp_path), simulator=HalfHidden(), restrict=True, **how)
+    result = nb.fit(
+        measured(x_o, tmp_path),
+        simulator=restricted(),
+        simulations=1000,
+        samples=200,
+        epochs=2,
+        output=tmp_path / "result",
+        **how,
+    )
+    assert result.verdict.level == "do not use"
+    assert any("which y1 of this recording is not" in r for r in result.verdict.reasons)
+
+
 def test_rounds_after_a_restriction(tmp_path):
     """Data with all features: the region is where they can come from, in every round."""
     simulator = restricted()
