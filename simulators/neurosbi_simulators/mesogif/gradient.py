@@ -229,7 +229,7 @@ def gradient_of_population(
     first,  # step from which on counts count
     gradient,  # out, float64 [direction]
 ):
-    """Log-likelihood of one population's counts, its derivatives, and the number of clipped steps."""
+    """Log-likelihood of one population's counts, and its derivatives."""
     real = rows.dtype.type
     one, two = real(1.0), real(2.0)
     directions, ages, sources = len(d_rows), len(tables) // 2, given.shape[1]
@@ -247,7 +247,7 @@ def gradient_of_population(
     for d in range(directions):
         shared[A_H, d] = (d_rows[d, P_REST] + h * d_rows[d, P_E]) / (one - rows[P_E])
     x, z, g, lam_free = real(neurons), real(0.0), real(0.0), real(0.0)
-    log_likelihood, clipped = 0.0, 0
+    log_likelihood = 0.0
     gradient[:] = 0.0
     for t in range(given.shape[0]):
         if t >= delay:
@@ -277,7 +277,6 @@ def gradient_of_population(
         if t >= first:
             log_p, log_q = log_probabilities(probability)
             log_likelihood += n * log_p + (neurons - n) * log_q
-            clipped += 0 if CLIP <= probability <= 1.0 - CLIP else 1
             slope_p, slope_q = slopes(probability)
             weight = (n * slope_p + (neurons - n) * slope_q) / neurons
 
@@ -328,4 +327,4 @@ def gradient_of_population(
         d_old, d_new = d_new, d_old
         old[M * ages + 1] = n
         old[N * ages + 1] = n
-    return log_likelihood, clipped
+    return log_likelihood

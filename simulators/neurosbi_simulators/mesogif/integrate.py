@@ -76,7 +76,7 @@ from neurosbi_simulators.numerics import entry, kernel
 from neurosbi_simulators.numerics.binomial import binomial
 from neurosbi_simulators.numerics.exponential import event_probability, exp, fused
 
-CLIP = 1e-6  # spiking probabilities below this, or as near to 1, are outside the model
+CLIP = 1e-6  # spiking probabilities below this, or as near to 1, are not resolved
 
 
 @kernel
@@ -278,7 +278,7 @@ def likelihood_block(
     given,  # float64 [time, population], the observed counts
     first,  # step from which on they count
     log_likelihood,  # out, float64 [LANES]; without the binomial coefficients
-    clipped,  # out, int64 [population, LANES], steps with a probability outside [CLIP, 1 - CLIP]
+    clipped,  # out, int64 [population, LANES], steps with a count that is `impossible`
 ):
     """Log-likelihood of given counts under LANES parameter sets.
 
@@ -319,10 +319,19 @@ def likelihood_block(
                     p = float(state[EXPECTED * LANES + i]) / size
                     log_p, log_q = log_probabilities(p)
                     log_likelihood[i] += n * log_p + (size - n) * log_q
-                    if not CLIP <= p <= 1.0 - CLIP:
+                    if impossible(p, n):
                         clipped[a, i] += 1
             now[:] = n
             spike(cells, occupied, now)
+
+
+@kernel
+def impossible(p, n):
+    """Whether ``n`` spikes with probability ``p`` each are none of the model.
+
+    Silence where hardly a spike is expected is; a probability a little below 0 is rounding.
+    """
+    return p < -CLIP or p > 1.0 - CLIP or (p < CLIP and n > 0.0)
 
 
 @kernel

@@ -5,7 +5,8 @@
 over the bins after the burn-in. The sums are in double precision whatever the kernel computes in.
 Where data and parameters are far apart, the expected count nbar can leave [0, N]: there the
 logarithm is continued along its tangent, so that the likelihood has no flat parts, and the share
-of such bins is reported: more than a few mean that the value is no likelihood of this model.
+of counts that are impossible there is reported: more than a few mean that the value is no
+likelihood of this model.
 """
 
 __all__ = ["CountLikelihood", "Likelihoods"]
@@ -26,7 +27,7 @@ from neurosbi_simulators.mesogif.layout import LANES
 
 @dataclass(frozen=True, eq=False)
 class Likelihoods:
-    """``log_likelihood[sim]``, and the share of bins that had to be ``clipped[sim, population]``."""
+    """``log_likelihood[sim]``, and the share of impossible counts, ``clipped[sim, population]``."""
 
     log_likelihood: np.ndarray
     clipped: np.ndarray
@@ -138,7 +139,7 @@ class CountLikelihood:
             own = np.any(d_parameters[a] != 0, axis=0) | np.any(d_tables[a] != 0, axis=(0, 1))
             relevant = np.flatnonzero(own)
             slopes = np.empty(len(relevant))
-            part, _ = gradient_of_population(
+            part = gradient_of_population(
                 np.ascontiguousarray(parameters[a, :, 0]),
                 np.ascontiguousarray(d_parameters[a][:, relevant].T),
                 _flat(tables[a, :ages, :, :1])[0],

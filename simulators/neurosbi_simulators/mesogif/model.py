@@ -230,7 +230,7 @@ class MesoGif(PopulationSimulator):
     def likelihoods(
         self, theta: np.ndarray, data: Observation, *, threads: int | None = None
     ) -> Likelihoods:
-        """Log-likelihoods with the share of bins in which they had to be clipped."""
+        """Log-likelihoods with the share of counts that the model cannot produce."""
         theta = self.check_theta(theta)
         return CountLikelihood.of(self.populations, data).evaluate(theta, threads=threads)
 
@@ -241,7 +241,8 @@ class MesoGif(PopulationSimulator):
         shares = self.likelihoods(theta, data, threads=threads).clipped.mean(axis=0)
         return tuple(
             f"{percent(share)} of the counts of {name} are impossible for the model (more spikes "
-            "than neurons that are not refractory), and the likelihood is approximate there"
+            "than neurons that are not refractory, or any where none is to be expected), and the "
+            "likelihood is approximate there"
             for name, share in zip(self.network.names, shares, strict=True)
             if share > 0
         )

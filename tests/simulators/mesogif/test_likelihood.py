@@ -125,6 +125,20 @@ def test_the_true_weights_are_the_most_likely():
         assert model.likelihood_problems(theta, observation) == ()
 
 
+def test_silence_is_possible_however_little_is_expected():
+    model = MesoGif(infer="w_EE,u_th_I", burn_in=100.0)
+    theta = np.array([[0.176, 80.0]])  # mV: no neuron of I comes near
+    counts = np.zeros((1100, 2))
+    counts[::10, 0] = 3
+    silent = model.observe_counts(counts, dt=1.0, onset=100.0)
+    assert model.likelihoods(theta, silent).clipped[0, 1] == 0
+    assert model.likelihood_problems(theta, silent) == ()
+    counts[100::50, 1] = 1
+    spiking = model.observe_counts(counts, dt=1.0, onset=100.0)
+    assert model.likelihoods(theta, spiking).clipped[0, 1] == pytest.approx(0.02)
+    assert "2 % of the counts of I" in model.likelihood_problems(theta, spiking)[0]
+
+
 def test_counts_the_model_cannot_make_are_reported_and_still_have_a_gradient():
     model = MesoGif(precision="double")
     rng = np.random.default_rng(0)
