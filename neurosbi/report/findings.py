@@ -26,9 +26,6 @@ from neurosbi.report.summary import feature_table, parameter_table, summary_sent
 from neurosbi.report.sweeps import gain_sentence, sweep_table
 from neurosbi.store.stored_result import StoredResult
 
-# Rounds brought one-round distances of .36 (mean of seven cells) to .08, and this to little less.
-NEAR = 0.1  # prior standard deviations
-
 
 @dataclass(frozen=True, eq=False)
 class Findings:
@@ -112,19 +109,6 @@ class Findings:
         if rounds is None:
             return ""
         return rounds_sentence(rounds, sweeps=1 if sweeps is None else len(sweeps.number))
-
-    @property
-    def nearer_sentence(self) -> str:
-        """What would bring the predictions of one good round nearer; empty where nothing is asked.
-
-        Where the verdict is worse, its remedies say what to do.
-        """
-        stored = self.stored
-        once = stored.rounds is None and stored.inputs is None and "simulations" in stored.config
-        far = self.predictive_used.mean_distance >= NEAR
-        if not (once and far and self.verdict.level == "trust"):
-            return ""
-        return "Rounds (--rounds 3) simulate near this recording and usually bring them nearer."
 
     @cached_property
     def input_table(self) -> pd.DataFrame | None:

@@ -362,7 +362,7 @@ def _distance_text(findings: Findings) -> str:
     return (
         f"Averaged over the features that were fitted, predictions are {check.mean_distance:.2f} prior standard "
         f"deviations away from the recording; simulations of the prior are "
-        f"{check.mean_prior_distance:.2f} away. {findings.nearer_sentence}".rstrip()
+        f"{check.mean_prior_distance:.2f} away."
     )
 
 

@@ -79,8 +79,6 @@ def print_summary(
             if np.isfinite(d)
         ]
         console.print(escape("  " + ", ".join(items)))
-        if findings.nearer_sentence:
-            console.print(findings.nearer_sentence)
     for sentence in (
         *findings.check_sentences,
         findings.gain_sentence,

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -58,19 +57,6 @@ def test_the_verdict_comes_before_any_table(impossible):
     assert text.index("outside what the model can produce") < text.index("What the recording says")
     assert text.index("should not be used") < text.index("<table")
     assert text.index("What may help: the model may be") < text.index("What the recording says")
-
-
-def test_one_good_round_far_from_the_recording_mentions_more(result, impossible):
-    assert result.verdict.level == "trust"
-    near = result.predictive_used.mean_distance < 0.1
-    far = replace(
-        result, predictive=replace(result.predictive, distance=result.predictive.distance + 1)
-    )
-    assert ("--rounds 3" in render_report(result, images=IMAGES)) is not near
-    assert "Rounds (--rounds 3)" in render_report(far, images=IMAGES)
-    other = replace(far.stored, config={"method": "mcmc"})  # no network, no rounds
-    assert replace(far, stored=other).nearer_sentence == ""
-    assert impossible.nearer_sentence == ""
 
 
 def test_everything_is_escaped(result):
