@@ -44,9 +44,9 @@ class RawSweep:
     unreadable: str = ""
 
     @classmethod
-    def unread(cls, number: int, why: str, *, clamp: Literal["current", "voltage"]) -> "RawSweep":
+    def unread(cls, number: int, why: str, **known: Any) -> "RawSweep":
         """A sweep without samples; ``why`` says in words what is wrong with it."""
-        return cls(number, None, None, 1e3 / COARSEST_DT, clamp, unreadable=why)
+        return cls(number, None, None, 1e3 / COARSEST_DT, unreadable=why, **known)
 
 
 def assemble(

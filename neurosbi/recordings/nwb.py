@@ -50,11 +50,18 @@ class _Series:
     def rate(self) -> float:
         """Samples per second."""
         if self.series.rate is not None:
-            return float(self.series.rate)
+            rate = float(self.series.rate)
+            if not 0 < rate < np.inf:
+                raise BadInputError(
+                    f"the sampling rate of series {self.name} is {rate:g} Hz, it must be positive"
+                )
+            return rate
         stop = None if self.count is None else self.start + self.count
         stamps = np.asarray(self.series.timestamps[self.start : stop], dtype=np.float64)
         steps = np.diff(stamps)
-        if not len(steps) or np.ptp(steps) > 1e-3 * np.median(steps):
+        if not len(steps):
+            raise BadInputError(f"series {self.name} has fewer than two samples")
+        if not np.median(steps) > 0 or not np.ptp(steps) <= 1e-3 * np.median(steps):
             raise BadInputError(
                 f"series {self.name} is not evenly sampled; resample it to a constant rate"
             )
@@ -207,7 +214,13 @@ def _raw_or_why_not(number: int, response: _Series, stimulus: _Series | None) ->
     try:
         return _raw_sweep(number, response, stimulus)
     except BadInputError as error:
-        return RawSweep.unread(number, str(error), clamp=response.clamp)
+        return RawSweep.unread(
+            number,
+            str(error),
+            clamp=response.clamp,
+            stimulus_name=_stimulus_name(response, stimulus),
+            metadata=_names(response),
+        )
 
 
 def _raw_sweep(number: int, response: _Series, stimulus: _Series | None) -> RawSweep:
@@ -237,8 +250,12 @@ def _raw_sweep(number: int, response: _Series, stimulus: _Series | None) -> RawS
         clamp=response.clamp,
         stimulus_name=_stimulus_name(response, stimulus),
         missing=missing,
-        metadata={"series": response.name, "electrode": response.electrode},
+        metadata=_names(response),
     )
+
+
+def _names(response: _Series) -> dict[str, str]:
+    return {"series": response.name, "electrode": response.electrode}
 
 
 def _stimulus_name(response: _Series, stimulus: _Series | None) -> str:

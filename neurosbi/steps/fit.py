@@ -18,9 +18,10 @@ from neurosbi.checks import predictive_draws
 from neurosbi.contract import FixedStimulus, Recorded, Simulator, SweepSets, in_words
 from neurosbi.errors import BadInputError
 from neurosbi.progress import say
+from neurosbi.recordings import format_sweeps
 from neurosbi.steps.announce import announce
 from neurosbi.steps.execution import Execution
-from neurosbi.steps.existing import Existing, claim_folder
+from neurosbi.steps.existing import Existing, claim_folder, existing_result
 from neurosbi.steps.fit_likelihood import MCMC, fit_by_likelihood
 from neurosbi.steps.fit_network import cached, new_network
 from neurosbi.steps.infer import infer
@@ -206,8 +207,11 @@ def _fit_by_network(
         )
     folder = Path(output) if output is not None else plan.folder
     if restrict:
-        if existing == "error":  # refused before a pilot is simulated
-            claim_folder(folder, plan, existing, show=how.progress)
+        # what needs no pilot to be told comes before it; only "resume" compares the region
+        done = None if existing == "resume" else existing_result(folder, plan, existing)
+        if done is not None:
+            say(f"{folder} holds a result of this recording already", show=how.progress)
+            return done
         plan = _restricted(plan, how)
     default = plan.simulator.fit_simulations * (SET_FACTOR if plan.together else 1)
     in_round = round(default * _ROUND_SHARE) if simulations is None else simulations
@@ -260,10 +264,15 @@ def _fit_by_network(
 def _restricted(plan: Plan, how: Execution) -> Plan:
     """The plan with the prior restricted to where all features are defined at its stimuli."""
     if undefined := plan.undefined_features:
-        choose = ", or choose sweeps that have them (--sweeps)" if plan.sweeps else ""
+        where = choose = ""
+        if plan.sweeps:
+            lacking = (o.sweep for o in plan.sweeps if not np.isfinite(o.x).all())
+            where = f" of sweep {format_sweeps(lacking)}"
+            choose = ", or choose sweeps that have them (--sweeps)"
         raise BadInputError(
-            f"{plan.recording.path.name}: {', '.join(map(in_words, undefined))} undefined, but a "
-            "restricted prior is for data that have all features; leave --restrict out" + choose
+            f"{plan.recording.path.name}: {', '.join(map(in_words, undefined))}{where} undefined, "
+            "but a restricted prior is for data that have all features; leave --restrict out"
+            + choose
         )
     with how.timer("restriction"):
         simulator = restricted_prior(

@@ -169,7 +169,7 @@ def _restriction_reasons(plan: Plan) -> list[Reason]:
             "do not use",
             "the prior is restricted to where all features are defined, which "
             f"{undefined} of this recording {'is' if len(plan.undefined_features) == 1 else 'are'} not",
-            remedy="fit it with the whole prior (without --restrict)",
+            remedy="fit it with the whole prior",
         )
     ]
 

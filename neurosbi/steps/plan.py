@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.contract import (
+    FeatureTable,
     FixedStimulus,
     Observation,
     Recorded,
@@ -69,9 +70,17 @@ class Plan:
 
     @property
     def undefined_features(self) -> tuple[str, ...]:
-        """The names of features that any of the observations lacks."""
-        missing = np.isnan([o.x for o in self.observations]).any(axis=0)
-        return tuple(f.name for f, m in zip(self.simulator.feature_set, missing, strict=True) if m)
+        """The names of features that any of the observations lacks.
+
+        A feature that a table does not name was not measured, which says nothing about it.
+        """
+        lacking = ~np.isfinite([o.x for o in self.observations]).all(axis=0)
+        names = [
+            f.name for f, lacks in zip(self.simulator.feature_set, lacking, strict=True) if lacks
+        ]
+        if isinstance(self.recording, FeatureTable):
+            names = [name for name in names if name in self.recording.values]
+        return tuple(names)
 
     @property
     def together(self) -> bool:

@@ -153,8 +153,16 @@ def test_an_unevenly_sampled_series_spares_the_others(tmp_path):
     assert even.dt == pytest.approx(0.05)
     assert plain.problem is None
     assert "series response 1 is not evenly sampled" in uneven.problem
-    for k in (0, 2):
-        _stamp(path, f"stimulus/presentation/stimulus {k}", np.sort(times**1.1))
+    assert uneven.metadata["series"] == "response 1"
+    for rate in (0.0, -1.0, np.nan, np.inf):
+        with h5py.File(path, "r+") as h5:
+            h5["acquisition/response 2/starting_time"].attrs["rate"] = rate
+        assert "it must be positive" in read_recording(path).sweeps[2].problem
+    for broken in (np.full(len(times), 1.0), np.full(len(times), np.nan), -times):
+        with h5py.File(path, "r+") as h5:
+            h5["acquisition/response 1/timestamps"][:] = broken
+        assert "is not evenly sampled" in read_recording(path).sweeps[1].problem
+    _stamp(path, "stimulus/presentation/stimulus 0", np.arange(len(times)) ** 1.1)
     with pytest.raises(BadInputError, match=r"cell\.nwb: series .* is not evenly sampled"):
         read_recording(path)
 

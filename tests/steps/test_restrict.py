@@ -1,6 +1,7 @@
 """A restricted prior through simulate, train, fit and check."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,14 @@ def test_the_verb_fit_restricts(run, tmp_path, monkeypatch):
     code, _, err = run(*command, *few)
     assert code == 2
     assert "there is a result in result already" in err
+    code, _, err = run(*command[:-1], *few, "--existing", "skip")
+    assert code == 0
+    assert "result holds a result of this recording already" in err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
+    code, _, err = run(*command, *few[:-1], "other", "--existing", "overwrite")
+    assert code == 2
+    assert "holds no result of neurosbi" in err
 
 
 def test_the_verb_says_before_and_after(run, tmp_path):
@@ -190,17 +199,14 @@ def test_data_that_lack_a_feature_need_the_whole_prior(tmp_path):
     how = {"progress": False, "device": "cpu"}
     with pytest.raises(BadInputError, match=r"y1 undefined, but .* leave --restrict out$"):
         nb.fit(measured(x_o, tmp_path), simulator=HalfHidden(), restrict=True, **how)
-    result = nb.fit(
-        measured(x_o, tmp_path),
-        simulator=restricted(),
-        simulations=1000,
-        samples=200,
-        epochs=2,
-        output=tmp_path / "result",
-        **how,
-    )
+    how |= {"simulator": restricted(), "simulations": 1000, "samples": 200, "epochs": 2}
+    result = nb.fit(measured(x_o, tmp_path), output=tmp_path / "result", **how)
     assert result.verdict.level == "do not use"
     assert any("which y1 of this recording is not" in r for r in result.verdict.reasons)
+    table = measured(x_o, tmp_path)
+    names = {k: v for k, v in table.values.items() if k != "y1"}  # not measured
+    result = nb.fit(replace(table, values=names), output=tmp_path / "other", **how)
+    assert not any("which y1" in r for r in result.verdict.reasons)
 
 
 def test_rounds_after_a_restriction(tmp_path):

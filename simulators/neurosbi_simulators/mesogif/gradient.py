@@ -19,7 +19,6 @@ doi:10.1137/1.9780898717761.
 
 __all__ = ["gradient_of_population"]
 
-import math
 
 import numpy as np
 
@@ -206,11 +205,9 @@ def release_with_tangents(old, d_old, ages, refractory, rows, d_rows, h_total, s
 def slopes(p):
     """Derivatives of ln p and ln(1 - p), continued as in `integrate.log_probabilities`."""
     if p < CLIP:
-        inner = math.exp(math.log(CLIP) + (p - CLIP) / CLIP)
-        return 1.0 / CLIP, -inner / (1.0 - inner) / CLIP
+        return 1.0 / CLIP, -1.0 / (1.0 - p) if p > 0.0 else 0.0
     if p > 1.0 - CLIP:
-        inner = math.exp(math.log(CLIP) + (1.0 - CLIP - p) / CLIP)
-        return inner / (1.0 - inner) / CLIP, -1.0 / CLIP
+        return 1.0 / p if p < 1.0 else 0.0, -1.0 / CLIP
     return 1.0 / p, -1.0 / (1.0 - p)
 
 

@@ -319,31 +319,32 @@ def likelihood_block(
                     p = float(state[EXPECTED * LANES + i]) / size
                     log_p, log_q = log_probabilities(p)
                     log_likelihood[i] += n * log_p + (size - n) * log_q
-                    if impossible(p, n):
+                    if impossible(p, n, size):
                         clipped[a, i] += 1
             now[:] = n
             spike(cells, occupied, now)
 
 
 @kernel
-def impossible(p, n):
-    """Whether ``n`` spikes with probability ``p`` each are none of the model.
+def impossible(p, n, size):
+    """Whether the model cannot, or can hardly, make a count ``n`` of ``size`` with probability ``p``.
 
-    Silence where hardly a spike is expected is; a probability a little below 0 is rounding.
+    Silence where hardly a spike is expected is possible; p a little below 0 or above 1 is rounding.
     """
-    return p < -CLIP or p > 1.0 - CLIP or (p < CLIP and n > 0.0)
+    if p < CLIP:
+        return p < -CLIP or n > 0.0
+    return not p <= 1.0 + CLIP or (p > 1.0 - CLIP and n < size)
 
 
 @kernel
 def log_probabilities(p):
     """ln p and ln(1 - p), continued where p leaves [CLIP, 1 - CLIP].
 
-    ln p goes on along its tangent, so that it stays finite, falls, and its gradient points back.
+    What would go to minus infinity goes on along its tangent, so that it stays finite, falls, and
+    its gradient points back; the other is right as far as 0 (or 1) and 0 from there on.
     """
     if p < CLIP:
-        log_p = math.log(CLIP) + (p - CLIP) / CLIP
-        return log_p, math.log1p(-math.exp(log_p))
+        return math.log(CLIP) + (p - CLIP) / CLIP, math.log1p(-max(p, 0.0))
     if p > 1.0 - CLIP:
-        log_q = math.log(CLIP) + (1.0 - CLIP - p) / CLIP
-        return math.log1p(-math.exp(log_q)), log_q
+        return math.log(min(p, 1.0)), math.log(CLIP) + (1.0 - CLIP - p) / CLIP
     return math.log(p), math.log1p(-p)

@@ -240,9 +240,9 @@ class MesoGif(PopulationSimulator):
         """Populations with bins that the model cannot produce; see `Simulator`."""
         shares = self.likelihoods(theta, data, threads=threads).clipped.mean(axis=0)
         return tuple(
-            f"{percent(share)} of the counts of {name} are impossible for the model (more spikes "
-            "than neurons that are not refractory, or any where none is to be expected), and the "
-            "likelihood is approximate there"
+            f"{percent(share)} of the counts of {name} are impossible for the model or nearly so "
+            "(more spikes than neurons that are not refractory, or spikes where each has a "
+            "probability below 1e-6), and the likelihood is approximate there"
             for name, share in zip(self.network.names, shares, strict=True)
             if share > 0
         )

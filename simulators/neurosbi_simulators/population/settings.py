@@ -19,7 +19,7 @@ def per_population(
     )
     try:
         numbers = tuple(int(part) for part in parts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # of infinity
         numbers = ()
     if len(numbers) == 1:
         numbers *= len(populations)

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosbi_simulators.numerics import entry, kernel
 from neurosbi_simulators.numerics.counter import exponential, mix, unit
+from neurosbi_simulators.numerics.exponential import exp
 from neurosbi_simulators.numerics.prefetch import prefetch
 from neurosbi_simulators.spiking import network as nw
 from neurosbi_simulators.spiking.neurons import (
@@ -172,8 +173,11 @@ def advance(
                         neuron_keys[0, i],
                         neuron_keys[1, i],
                     )
-                    if hold_steps[b] == 0:
+                    if hold_steps[b] == 0:  # half of this very step is left to it
                         state[THRESHOLD, i] += table[b, nw.THRESHOLD_JUMP]
+                        above = table[b, nw.RESET] - table[b, nw.THRESHOLD] - state[THRESHOLD, i]
+                        state[HAZARD, i] = exp(above * table[b, nw.INVERSE_WIDTH])
+                        state[BUDGET, i] -= state[HAZARD, i] * table[b, nw.HALF_HAZARD]
                 if step >= counted_from and i < recorded_until[b]:
                     out_step[written] = step
                     out_neuron[written] = i

@@ -165,9 +165,12 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
             else 0.0,
         }
         threshold = "budget <= 0"
-        reset = "u = u_r\nhazard = 0\nbudget = -log(1 - rand())" + (
-            "\ntheta += jump" if adapts else ""
-        )
+        above = "u_r - u_th - theta" if adapts else "u_r - u_th"
+        reset = "u = u_r\nbudget = -log(1 - rand())" + ("\ntheta += jump" if adapts else "")
+        if network.t_ref[a] > 0:
+            reset += "\nhazard = 0"
+        else:  # half of this very step is left to it
+            reset += f"\nhazard = exp(({above})/Delta_u)\nbudget -= hazard*half_hazard"
     method = "euler" if noise else "exact"
     group = b.NeuronGroup(
         network.size[a],

@@ -15,9 +15,9 @@ Time goes in steps of dt. Between the arrivals of spikes, which fall on the grid
 synapses are linear and are advanced exactly; the hazard is integrated by the trapezoidal rule. A
 neuron spikes when the integral since its last spike reaches a random number of the standard
 exponential distribution, which needs one draw per spike. A spike lies in the middle of its step
-on average but counts from the end; half of the last refractory step counts in its place. Only the
-membrane leaves the reset that much later, so intervals are longer by at most dt/2, and by nothing
-where the hazard is flat.
+on average but counts from the end; half of the last refractory step counts in its place. Membrane
+and threshold start from there half a step late, so that intervals are longer by at most dt/2, and,
+to first order in dt, by nothing where the hazard is flat.
 
 References: Gerstner et al. 2014, Neuronal Dynamics, ch. 9 (escape noise); Schwalger, Deger &
 Gerstner 2017, doi:10.1371/journal.pcbi.1005507 (the network); Rotter & Diesmann 1999,

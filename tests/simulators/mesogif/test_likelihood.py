@@ -127,11 +127,15 @@ def test_the_true_weights_are_the_most_likely():
 
 def test_silence_is_possible_however_little_is_expected():
     model = MesoGif(infer="w_EE,u_th_I", burn_in=100.0)
-    theta = np.array([[0.176, 80.0]])  # mV: no neuron of I comes near
+    theta = np.array([[0.176, 200.0]])  # mV: no neuron of I comes near
     counts = np.zeros((1100, 2))
     counts[::10, 0] = 3
     silent = model.observe_counts(counts, dt=1.0, onset=100.0)
     assert model.likelihoods(theta, silent).clipped[0, 1] == 0
+    many = MesoGif(infer="w_EE,u_th_I", burn_in=100.0, sizes="500,1000000")
+    assert many.log_likelihood(theta, silent) == pytest.approx(
+        model.log_likelihood(theta, silent), abs=1e-6
+    )
     assert model.likelihood_problems(theta, silent) == ()
     counts[100::50, 1] = 1
     spiking = model.observe_counts(counts, dt=1.0, onset=100.0)

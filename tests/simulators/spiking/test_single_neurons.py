@@ -66,16 +66,21 @@ def test_constant_hazard_gives_a_poisson_process_with_dead_time():
     assert stats.kstest(first, "expon", args=(0, 50.0)).pvalue > 1e-4
 
 
-def test_a_constant_hazard_has_unbiased_intervals_at_coarse_steps():
-    net = stochastic([1000], Delta_u=1e9, c=200.0)
+@pytest.mark.parametrize("t_ref", [0.0, 0.5, 4.0])
+def test_a_constant_hazard_has_unbiased_intervals_at_coarse_steps(t_ref):
+    net = stochastic([1000], Delta_u=1e9, c=200.0, t_ref=t_ref)
     found = spikes(net, total=1000.0, dt=0.5)
     order = np.lexsort((found.time, found.unit))
     time, unit = found.time[order], found.unit[order]
     # the first intervals of every neuron, so that none is cut by the end
     gaps = np.concatenate([np.diff(time[unit == i])[:50] for i in range(1000)])
     assert len(gaps) == 50_000
-    assert gaps.min() == pytest.approx(4.5)
-    assert gaps.mean() == pytest.approx(4.0 + 5.0, abs=5 * 5.0 / np.sqrt(len(gaps)))
+    assert gaps.min() == pytest.approx(t_ref + 0.5)
+    # a spike cannot fall into the step of the one before: second order in dt
+    second = 0.5 * 0.5 * 0.5 / 5.0
+    assert gaps.mean() == pytest.approx(
+        t_ref + 5.0 + 0.5 * second, abs=0.5 * second + 4 * 5.0 / np.sqrt(len(gaps))
+    )
 
 
 def test_intervals_of_an_escape_noise_neuron():
