@@ -74,10 +74,9 @@ class Plan:
 
         A feature that a table does not name was not measured, which says nothing about it.
         """
-        lacking = ~np.isfinite([o.x for o in self.observations]).all(axis=0)
-        names = [
-            f.name for f, lacks in zip(self.simulator.feature_set, lacking, strict=True) if lacks
-        ]
+        complete = np.isfinite(np.stack([o.x for o in self.observations]))  # [observation, feature]
+        lacking = np.flatnonzero(~complete.all(axis=0))
+        names = [self.simulator.feature_set[i].name for i in lacking]
         if isinstance(self.recording, FeatureTable):
             names = [name for name in names if name in self.recording.values]
         return tuple(names)
