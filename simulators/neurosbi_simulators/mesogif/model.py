@@ -81,7 +81,7 @@ class MesoGif(PopulationSimulator):
         network = PopulationNetwork.of(settings.get("populations", "two-populations"))
         sizes = settings.get("sizes")
         if sizes is not None:
-            sizes = per_population(self.name, "sizes", sizes, network.names)
+            sizes = per_population(self.name, "sizes", sizes, network.names, one_for_all=False)
         sets = {"default": count_features(network.names)}
         self.feature_sets = sets  # type: ignore[misc]  # one set of features per population
         super().__init__(features=features, **settings)

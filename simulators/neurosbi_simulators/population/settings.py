@@ -11,9 +11,9 @@ from neurosbi.errors import BadInputError
 
 
 def per_population(
-    model: str, name: str, given: Any, populations: Sequence[str]
+    model: str, name: str, given: Any, populations: Sequence[str], *, one_for_all: bool = True
 ) -> tuple[int, ...]:
-    """A setting with one whole number for all populations, or one each, like 80,20."""
+    """A setting with one whole number each, like 80,20, or ``one_for_all`` populations."""
     parts = (
         given.split(",") if isinstance(given, str) else np.atleast_1d(np.asarray(given)).tolist()
     )
@@ -21,14 +21,19 @@ def per_population(
         numbers = tuple(int(part) for part in parts)
     except (TypeError, ValueError, OverflowError):  # of infinity
         numbers = ()
-    if len(numbers) == 1:
+    if len(numbers) == 1 and one_for_all:
         numbers *= len(populations)
     if len(numbers) != len(populations) or any(
         float(p) != int(p) for p in parts if isinstance(p, float)
     ):
+        kind = (
+            "a number of neurons, or one for each"
+            if one_for_all
+            else "a list of the numbers of neurons"
+        )
         raise BadInputError(
-            f"{model}: {name} is a number of neurons, or one for each of "
-            f"{', '.join(populations)}, like {','.join(['100'] * len(populations))}, not {given!r}"
+            f"{model}: {name} is {kind} of {', '.join(populations)}, like "
+            f"{','.join(['100'] * len(populations))}, not {given!r}"
         )
     return numbers
 
