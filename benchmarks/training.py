@@ -15,8 +15,8 @@ redundant, with skewed and two-branched posteriors. Rows:
 ``information`` is mean log q(theta | x) - log prior on 10,000 fresh pairs, in nats: larger is
 better. One thread on either side; on processors the processor time, which other work disturbs
 less, is compared, on GPUs the wall time. ``--longest`` ends every training after so many seconds
-(sbi's on a processor: of processor time): the network it has by then is judged. Finished cells lie in results/training.zarr and are not run
-again.
+(sbi's on a processor: of processor time): the network it has by then is judged. Finished cells lie
+in results/training.zarr and are not run again.
 """
 
 import argparse

@@ -67,8 +67,6 @@ def assemble(
             f"{path} holds no patch-clamp sweeps; neurosbi needs intracellular voltage with the "
             "injected current"
         )
-    if all(sweep.unreadable for sweep in raw):
-        raise BadInputError(f"{path}: {raw[0].unreadable}")
     clean = [_trim_end(sweep, path) for sweep in sorted(raw, key=lambda s: s.number)]
     implausible = [sweep.unreadable or _implausible_units(sweep) for sweep in clean]
     if all(implausible):

@@ -150,6 +150,7 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
     threshold, reset = "u >= u_th", "u = u_r"
     hazard = network.hazard
     adapts = hazard is not None and hazard.J_th[a] != 0
+    adaptation = " - theta" if adapts else ""
     if hazard is not None:
         tau_th = float(hazard.tau_th[a])
         equations += "hazard : 1\nbudget : 1\n"
@@ -165,12 +166,13 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
             else 0.0,
         }
         threshold = "budget <= 0"
-        above = "u_r - u_th - theta" if adapts else "u_r - u_th"
         reset = "u = u_r\nbudget = -log(1 - rand())" + ("\ntheta += jump" if adapts else "")
         if network.t_ref[a] > 0:
             reset += "\nhazard = 0"
         else:  # half of this very step is left to it
-            reset += f"\nhazard = exp(({above})/Delta_u)\nbudget -= hazard*half_hazard"
+            reset += (
+                f"\nhazard = exp((u_r - u_th{adaptation})/Delta_u)\nbudget -= hazard*half_hazard"
+            )
     method = "euler" if noise else "exact"
     group = b.NeuronGroup(
         network.size[a],
@@ -183,7 +185,6 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
     )
     group.u = "u_r + rand()*(u_th - u_r)"
     if hazard is not None:
-        adaptation = " - theta" if adapts else ""
         group.budget = "-log(1 - rand())"
         group.run_regularly(
             f"rate = exp((u - u_th{adaptation})/Delta_u)*int(timestep(t - lastspike, dt) >= hold)\n"
