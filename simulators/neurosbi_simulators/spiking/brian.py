@@ -157,7 +157,8 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
         equations += "dtheta/dt = -theta/tau_th : 1\n" if adapts else ""
         names |= {
             "Delta_u": float(hazard.Delta_u[a]),
-            "hold": round(float(network.t_ref[a]) / dt),  # half of its last step counts
+            # half of the last refractory step counts; half a step of room for rounding
+            "held": (float(network.t_ref[a]) - 0.5 * dt) * b.ms,
             "half_hazard": 0.5e-3 * dt * float(hazard.c[a]),
             "tau_th": tau_th * b.ms,
             # at the end of the refractory period J_th / tau_th of it is left
@@ -187,7 +188,7 @@ def _group(b: Any, network: SpikingNetwork, a: int, kinds: np.ndarray, dt: float
     if hazard is not None:
         group.budget = "-log(1 - rand())"
         group.run_regularly(
-            f"rate = exp((u - u_th{adaptation})/Delta_u)*int(timestep(t - lastspike, dt) >= hold)\n"
+            f"rate = exp((u - u_th{adaptation})/Delta_u)*int(t - lastspike >= held)\n"
             "budget -= (hazard + rate)*half_hazard\n"
             "hazard = rate",
             when="after_groups",
