@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from neurosbi.contract import Simulator, StimulusFamily
-from neurosbi.errors import BadInputError
+from neurosbi.errors import BadInputError, MissingResourceError
 from neurosbi.progress import say
+from neurosbi.registry import simulator, simulator_names
 from neurosbi.store import SimulationConfig, cache_directory, config_hash
 from neurosbi.store.atomic import refuse_working_folder
 from neurosbi.store.networks import LAYOUT, is_network, read_network, write_network
@@ -83,6 +84,7 @@ def train(
         )
     elif checkpoint.exists():
         say(f"continuing from {checkpoint}", show=progress)
+    _say_if_outdated(store, show=progress)
 
     def trained() -> "Network":
         return train_method(
@@ -195,6 +197,8 @@ def _differences(card: Mapping[str, Any], store: "Simulations", seed: int, confi
         "seed of the simulations": made.get("seed"),
         "seed": card.get("seed"),
         "withheld": card.get("withheld"),
+        # a network without a trend may have been allowed one
+        **({"trend": True} if card.get("trend", "none") != "none" else {}),
         **card.get("builder", {}),
         **card.get("training", {}),
     }
@@ -211,6 +215,23 @@ def _differences(card: Mapping[str, Any], store: "Simulations", seed: int, confi
         if config_hash({"": there[name]}) != config_hash({"": asked[name]})
     ]
     return f" ({'; '.join(sorted(found))})" if found else ""
+
+
+def _say_if_outdated(store: "Simulations", *, show: bool) -> None:
+    """Only a fit would refuse such a network, after hours of training."""
+    name, version = (store.simulator_config.get(key) for key in ("simulator", "version"))
+    if name not in simulator_names():
+        return
+    try:
+        installed = simulator(name).version
+    except (BadInputError, MissingResourceError):
+        return
+    if version != installed:
+        say(
+            f"these simulations are of {name} version {version}, installed is version {installed}: "
+            "neurosbi fit will not take this network; for fits, simulate anew",
+            show=show,
+        )
 
 
 def _built(card: dict[str, Any], weights: dict[str, Any], path: Path) -> "Network":

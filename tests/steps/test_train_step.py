@@ -9,6 +9,7 @@ import torch
 from memory_simulations import MemorySimulations, as_arrays
 from toys import LinearGaussian
 
+import neurosbi
 from neurosbi.errors import BadInputError, FitError, InterruptedRunError
 from neurosbi.inference.estimator import FlowEstimator
 from neurosbi.steps.train import network_key, open_network, train
@@ -45,8 +46,20 @@ def test_a_finished_network_is_opened_and_another_one_is_kept(simulations, tmp_p
     with pytest.raises(BadInputError, match="exists; choose another output"):
         train(simulations, out=path, existing="error", **FAST)
     assert (path / "weights.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(BadInputError, match=r"options \(trend True there, False asked for\)"):
+        train(simulations, out=path, trend=False, **FAST)
     train(simulations, out=path, seed=1, existing="overwrite", **FAST)
     assert json.loads((path / "card.json").read_text())["seed"] == 1
+
+
+def test_simulations_of_an_older_simulator_are_told(simulations, tmp_path, capsys):
+    options = FAST | {"progress": True}
+    present = {"simulator": "spiking", "version": neurosbi.simulator("spiking").version}
+    train(as_arrays(simulations, simulator_config=present), out=tmp_path / "a", **options)
+    assert "version" not in capsys.readouterr().err
+    old = present | {"version": "0"}
+    train(as_arrays(simulations, simulator_config=old), out=tmp_path / "b", **options)
+    assert "are of spiking version 0, installed is version 2" in capsys.readouterr().err
 
 
 def test_nothing_that_is_not_a_network_is_replaced(simulations, tmp_path):
