@@ -61,7 +61,7 @@ def simulate_block(
     noise_sd,  # of the current over capacitance in one step; 0: no noise
     n_steps,
     onset,  # first step that features see
-    dt,
+    dt,  # in double precision: features compare multiples of it with limits
     hat,  # [width, width], see `smoothing.hat_matrix`
     ring,  # steps of power that are remembered
     stride,  # of the stored traces
@@ -74,6 +74,7 @@ def simulate_block(
 ):
     """Integrate one block and stream its features."""
     real = parameters.dtype.type
+    step = real(dt)
     lead = len(hat) - 1
     cells = _rows(N_CELLS, N_ROWS * LANES, real)
     gates = _rows(1, N_CELLS * LANES * SLOTS, real)[0]
@@ -97,7 +98,7 @@ def simulate_block(
         at = (t0 % ring) * LANES
         now = power[:, at : at + TILE * LANES]
         integrate_tile(
-            cells, gates, opened, own_speed, own_table, noise, rows, buffer, lead, now, dt, real
+            cells, gates, opened, own_speed, own_table, noise, rows, buffer, lead, now, step, real
         )
         if traces.shape[3] > 0:
             _store(traces, buffer, lead, now, t0, min(TILE, n_steps - t0), stride)

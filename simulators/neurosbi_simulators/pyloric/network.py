@@ -54,7 +54,7 @@ class PyloricNetwork(Simulator):
     """Thirty-one parameters, spontaneous activity; see the module."""
 
     name = "pyloric"
-    version = "3"
+    version = "4"
     summary = "pyloric network: three bursting cells with inhibitory synapses"
     papers = (
         "Prinz et al. 2004, doi:10.1038/nn1352",

@@ -136,7 +136,7 @@ def simulate(
             sd,
             steps,
             onset,
-            real(dt),
+            dt,
             hat,
             ring,
             max(stride, 1),
@@ -172,7 +172,7 @@ def measure(v: np.ndarray, power: np.ndarray | None, *, dt: float, onset: int) -
         traces[0] = v[lanes].swapaxes(1, 2)
         if power is not None:
             traces[1] = power[lanes, :steps].swapaxes(1, 2)
-        measure_block(traces, onset, real(dt), hat, ring, *run.outputs(block))
+        measure_block(traces, onset, dt, hat, ring, *run.outputs(block))
 
     in_threads(one, range(run.n_blocks), None)
     if power is None:

@@ -21,17 +21,17 @@ def by_name(model, x):
     return dict(zip((f.name for f in model.feature_set), x.T, strict=True))
 
 
-def traces_of(v):
+def traces_of(v, dt=DT):
     """Traces [time, cell] as the simulator gives them, without power."""
     return xr.Dataset(
         {"v": (("sim", "time", "cell"), v[None].astype(np.float32))},
-        attrs={"dt": DT, "onset": 0.0, "offset": len(v) * DT},
+        attrs={"dt": dt, "onset": 0.0, "offset": len(v) * dt},
     )
 
 
-def spiking(times, total=10_000.0, floor=-60.0, width=1.0):
+def spiking(times, total=10_000.0, floor=-60.0, width=1.0, dt=DT):
     """A trace at ``floor`` with a spike of 80 mV and ``width`` ms at each of ``times``."""
-    t = np.arange(round(total / DT)) * DT
+    t = np.arange(round(total / dt)) * dt
     v = np.full(len(t), floor)
     for spike in times:
         v += 80.0 * np.exp(-0.5 * ((t - spike) / width) ** 2)
@@ -126,6 +126,19 @@ def test_bursts_end_after_150_ms_and_last_more_than_40_ms(model):
     assert x["burst_count_LP"][0] == 1  # spikes 160 ms apart are no burst, nor are 38 ms of them
     assert x["burst_duration_LP"][0] == pytest.approx(120.0, abs=2 * DT)
     assert np.isnan(x["cycle_period"][0])
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.02, 0.025])
+def test_limits_hold_to_the_sample_in_single_precision(model, dt):
+    """40 ms are no burst, one sample more is; a gap of 150 ms ends one, one sample less does not."""
+    limits = (
+        [100.0, 140.0, 1000.0, 1040.0 + dt],
+        [100.0, 160.0, 310.0, 370.0],
+        [100.0, 160.0, 310.0 - dt, 370.0],
+    )
+    v = np.stack([spiking(times, 2000.0, dt=dt) for times in limits], axis=-1)
+    x = by_name(model, model.features_of(traces_of(v, dt)))
+    assert [x[f"burst_count_{cell}"][0] for cell in ("PD", "LP", "PY")] == [1, 2, 1]
 
 
 def test_a_plateau_is_the_time_above_minus_30_mv(model):
