@@ -44,9 +44,15 @@ docs: $(VENV)/.tested  ## tables and figures of docs/simulators, from the code
 bench: $(VENV)/.tested  ## speed and accuracy against NEURON, Brian2, sbi (hours); writes benchmarks/results
 	$(BIN)/python benchmarks/hodgkin_huxley.py --write
 	$(BIN)/python benchmarks/simulators.py --write
+	$(BIN)/python benchmarks/mesogif.py --write
+	$(BIN)/python benchmarks/spiking.py --write
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sweeps.py --write
+	$(BIN)/python benchmarks/rounds.py --write
+	$(BIN)/python benchmarks/allen.py --write
+	$(BIN)/python benchmarks/verdict.py --out benchmarks/results/verdict.md
 	$(BIN)/python benchmarks/posterior.py
+	$(BIN)/python benchmarks/posterior.py --methods rounds --budgets 1000 10000
 	$(BIN)/python benchmarks/posterior.py --table
 
 clean:  ## remove what make made here (results and the user cache stay)

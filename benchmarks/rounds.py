@@ -1,4 +1,4 @@
-"""Rounds against one round of as many simulations, on the Allen cells that come with the package.
+"""Rounds against one round of as many simulations, on the Allen cells of the repository.
 
     python benchmarks/rounds.py [--simulations 10000] [--rounds 3] [--seeds 1] [--write]
 

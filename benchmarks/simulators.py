@@ -4,8 +4,7 @@
 
 Ours are measured through the public interface, features included: prior draws under the default
 stimulus. Times are CPU times of the process and its workers, the least of several runs, because
-other programs may share the machine; memory is the growth of the peak from few simulations to
-many. Peers run in processes of their own (see PEERS). ``--write`` puts the table into
+other programs may share the machine; memory is the peak with few simulations and with many. Peers run in processes of their own (see PEERS). ``--write`` puts the table into
 benchmarks/results/simulators.md and the overview into simulators/README.md. JAXLEY_PYTHON names the
 Python of an environment with jaxley, where this one has none.
 """

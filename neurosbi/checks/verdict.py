@@ -16,7 +16,7 @@
 **caution**, if none of those but any of these holds: a feature or the combination lies outside by
 less; between ``FEWEST_VALID`` and ``MOST_VALID`` of the draws are valid; the ratio of distances is
 above ``HARDLY_BETTER``; any feature is not reproduced; few predictions (share below
-``LITTLE_AGREEMENT``) agree on whether a feature is defined.
+``LITTLE_AGREEMENT``) agree on whether a feature is defined; no feature can be compared.
 
 Features that were left out of the fit (see `selection`) do not enter these rules. Leaving out any
 is a reason for caution; leaving out more than ``MOST_LEFT_OUT`` of them, not to use the posterior.

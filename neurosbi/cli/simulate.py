@@ -105,9 +105,9 @@ def simulate(
 ) -> None:
     """Simulate parameter sets drawn from the prior and keep their features.
 
-    Stop it whenever you like: the same command goes on where it was. What
-    a store holds depends on the simulator, the stimulus and the seed alone,
-    not on threads or shards.
+    Stop it whenever you like: the same command goes on where it was (spikes
+    begin anew unless all were written). What a store holds depends on the
+    simulator, the stimulus and the seed alone, not on threads or shards.
 
     Example, 100,000 cells of 1.9e-4 cm2 that each get a step of 170 pA:
 

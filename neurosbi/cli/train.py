@@ -37,7 +37,8 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Passes over the simulations. \\[default: 20, more where they are few]"
+            min=1,
+            help="Passes over the simulations. \\[default: 20 to 100, the fewer the more there are]",
         ),
     ] = None,
     ensemble: Annotated[

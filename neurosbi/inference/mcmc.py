@@ -133,8 +133,8 @@ def sample_posterior(
     After ``time_limit`` seconds the chains stop where they are. With a ``checkpoint`` chains that
     were stopped go on, to the same draws as without the pause; its file belongs to one simulator
     and observation, and stays for the caller to remove. Raises `BadInputError` for a simulator
-    without a gradient, for too few chains or draws and for a checkpoint of other chains,
-    `FitError` where the time did not suffice for any draws.
+    without a gradient, for too few chains or draws, too little time for any and a checkpoint of
+    other chains, `FitError` where the likelihood is undefined at all draws of the prior.
     """
     if chains < 2 or draws < _FEWEST_DRAWS:
         raise BadInputError(

@@ -311,7 +311,7 @@ def _steps(source: Sized, encoder: Encoder) -> int:
     """How long to train: the more there is to learn from, the longer.
 
     Twice the steps of 3,500 gave 0.5 nats more with 50,000 sweeps of Hodgkin-Huxley cells, and with
-    100,000 simulations of lotka_volterra a C2ST of .68 instead of .75 (benchmarks/posterior.py).
+    100,000 simulations of lotka_volterra a C2ST of .70 instead of .75 (benchmarks/posterior.py).
     """
     if isinstance(encoder, SetEncoder):
         return _STEPS_OF_SETS

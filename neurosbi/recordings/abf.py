@@ -68,7 +68,7 @@ def _read_sweeps(abf: PyABF, path: Path) -> list[RawSweep]:
     volts = [c for c in range(abf.channelCount) if adc[c] in _TO_MV]
     amperes = [c for c in range(abf.channelCount) if adc[c] in _TO_PA]
     commands = [c for c in range(len(dac)) if dac[c] in _TO_PA]
-    if _is_voltage_clamp(adc, dac, volts, amperes):
+    if _is_voltage_clamp(dac, volts, amperes):
         channel = amperes[0]
         return [
             _sweep(abf, s, voltage=None, current=(channel, _TO_PA[adc[channel]]), clamp="voltage")
@@ -93,7 +93,7 @@ def _read_sweeps(abf: PyABF, path: Path) -> list[RawSweep]:
     return sweeps
 
 
-def _is_voltage_clamp(adc: list[str], dac: list[str], volts: list[int], amperes: list[int]) -> bool:
+def _is_voltage_clamp(dac: list[str], volts: list[int], amperes: list[int]) -> bool:
     """The first input is the amplifier's primary output: a current while the voltage is held."""
     if not amperes or (volts and volts[0] < amperes[0]):
         return False

@@ -281,7 +281,9 @@ def _check_result(
         diagnostics["misspecification"] = unlike.to_dataset()
         reasons += unlike.reasons
         sources.append(MISSPECIFICATION)
-        if not network.refined:  # simulations of the whole prior say nothing of a part of it
+        if network.refined:  # simulations of the whole prior say nothing of a part of it
+            say("the local two-sample test is of networks of the whole prior", show=show)
+        else:
             local = check_locally(
                 network, protocol, seed=options["seed"], time_limit=share, progress=show
             )

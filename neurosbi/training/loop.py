@@ -184,7 +184,7 @@ class _Run:
                         f"training was stopped in epoch {self.epoch + 1}{again}"
                     )
                 store.write_if_due(self)
-            record = self._close_epoch(before, began)
+            record = self._close_epoch()
             self.seconds = before + time.monotonic() - began
             bar(
                 0,
@@ -229,7 +229,7 @@ class _Run:
         angle = math.pi * min(1.0, (done - warm) / max(1.0, total - warm))
         return self.peak_rate * 0.5 * (1 + math.cos(angle))
 
-    def _close_epoch(self, before: float, began: float) -> EpochRecord:
+    def _close_epoch(self) -> EpochRecord:
         sum_loss, used, skipped = self.optimization.totals.tolist()  # the epoch's one read-back
         if skipped > max(1.0, _MOST_SKIPPED * self.batches.steps):
             raise _DivergedError(

@@ -66,7 +66,7 @@ def accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, stri
     if t0 + TILE > first_on:
         _stimulus(block, moments, t0, real)
     else:
-        _extremes(block, real)
+        _extremes(block)
     for i in range(LANES):
         left = int(block[P_END * LANES + i]) - t0
         if left <= 0:
@@ -90,7 +90,7 @@ def accumulate_tile(block, moments, spikes, ring, t0, n, first_on, last_on, stri
 
 
 @kernel
-def _extremes(block, real):
+def _extremes(block):
     for i in range(LANES):
         first = block[TILE_V * LANES + i]
         block[TOP * LANES + i] = first

@@ -97,7 +97,7 @@ def begin(cells, state, parameters, tables, size, real):
 
 
 @kernel
-def receive(state, parameters, arriving, real):
+def receive(state, parameters, arriving):
     """Input of this step: what ``arriving[population, lane]`` spikes add to the potential."""
     for i in range(LANES):
         state[H_TOTAL * LANES + i] = parameters[P_REST, i]
@@ -245,7 +245,7 @@ def simulate_block(
     for t in range(n_steps):
         arriving = counts[t - delay] if t >= delay else nothing
         for a in range(m):
-            receive(state[a], parameters[a], arriving, real)
+            receive(state[a], parameters[a], arriving)
             expect(
                 cells[a],
                 occupied[a],
@@ -302,7 +302,7 @@ def likelihood_block(
                     arriving[b, :] = given[t - delay, b]
             else:
                 arriving[:] = real(0.0)
-            receive(state, parameters[a], arriving, real)
+            receive(state, parameters[a], arriving)
             expect(
                 cells,
                 occupied,

@@ -116,7 +116,6 @@ def simulate_block(
             onset,
             n_steps,
             dt,
-            real,
         )
         t0 += TILE
     end_block(states, bursts, rhythm)
@@ -177,7 +176,6 @@ def measure_block(
             onset,
             n_steps,
             dt,
-            real,
         )
         t0 += TILE
     end_block(states, bursts, rhythm)

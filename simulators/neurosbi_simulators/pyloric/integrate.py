@@ -68,7 +68,7 @@ from neurosbi_simulators.pyloric.layout import (
 )
 
 E_NA, E_K, E_H, E_LEAK = 50.0, -80.0, -20.0, -50.0  # mV
-E_GLUT, E_CHOL = -70.0, -80.0  # mV
+E_GLUT = -70.0  # mV; cholinergic synapses reverse at E_K
 CA_REST, CA_OUT = 0.05, 3000.0  # uM
 CA_HALF = 3.0  # uM, at which half of the KCa channels can open
 CA_LEAST = 1e-6  # uM; keeps the logarithm defined where the calcium of a network has blown up
@@ -116,7 +116,7 @@ def advance_membrane(cell, opened, glut_1, glut_2, chol, noise, row, dt, real):
         acetylcholine = cell[P_CHOL * LANES + i] * chol[i]
 
         calcium = cat + cas
-        at_k = (a + kca) + (kd + acetylcholine)  # E_CHOL is E_K
+        at_k = (a + kca) + (kd + acetylcholine)
         from_na = v - real(E_NA)
         from_k = v - real(E_K)
         from_h = v - real(E_H)

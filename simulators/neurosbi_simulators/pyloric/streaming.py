@@ -53,7 +53,7 @@ def begin_block(states, moments, alive):
 
 @kernel
 def accumulate_tile(
-    buffer, power, smooth, work, hat, states, moments, bursts, alive, t0, onset, end, dt, real
+    buffer, power, smooth, work, hat, states, moments, bursts, alive, t0, onset, end, dt
 ):
     """Account for the steps ``t0 .. t0+TILE`` as far as they lie in [onset, end)."""
     lead = len(hat) - 1
