@@ -9,7 +9,6 @@ strength, the share of N cases that each check remarks on, and that it calls unu
 """
 
 import argparse
-import platform
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from exact_networks import exact_network, recorded_pairs_at
+from machine import machine
 from toys import LinearGaussian
 
 from neurosbi.checks import calibrate, prior_predictive_check
@@ -140,17 +140,18 @@ def main():
         f"`python benchmarks/verdict.py --cases {options.cases}`.",
     ]
 
-    def table(title, head, rows):
+    def table(title, head, n_rows, rows):
         lines.extend(["", f"## {title}", "", f"| {head} |", "|---" * (head.count("|") + 1) + "|"])
-        with progress_bar(title, 1) as advance:
+        with progress_bar(title, n_rows) as advance:
             for row in rows:
                 lines.append(f"| {' | '.join(row)} |")
-                advance(0, status=row[0])
+                advance(1, status=row[0])
 
     for n in (300, 1000):
         table(
             f"Calibration of the network, {n} simulations",
             "posterior | cases | remark | do not use",
+            len(SPOILED),
             (
                 (name, str(k), *map(percent, rates))
                 for name, k, rates in calibration_rows(options.cases, n)
@@ -159,6 +160,7 @@ def main():
     table(
         "Posterior at the recording (L-C2ST), 2000 simulations; spoiled where the first feature is above 1",
         "posterior | cases | remark | do not use",
+        len(LOCAL),
         (
             (name, str(k), *map(percent, rates))
             for name, k, rates in local_rows(options.cases, 2000)
@@ -167,12 +169,13 @@ def main():
     table(
         "Recordings whose last feature is displaced (its noise has sd 0.5), 4000 simulations",
         "displaced by | cases | remark of misspecification | do not use | remark of the prior predictive check",
+        len(DISPLACED),
         (
             (f"{by:g}", str(k), *map(percent, rates))
             for by, k, rates in recording_rows(options.cases, 4000)
         ),
     )
-    lines += ["", f"{platform.machine()}, one core, {time.time() - began:.0f} s."]
+    lines += ["", f"{machine(('torch', 'numba'))}, one core, {time.time() - began:.0f} s."]
     text = "\n".join(lines) + "\n"
     print(text)
     if options.out:
