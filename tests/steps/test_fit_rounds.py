@@ -236,6 +236,25 @@ def test_sbi_ranks_and_arviz_accept_the_result(refined):
     assert refined.to_arviz()["sample_stats"].sizes["draw"] == 300
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:sbi")
+def test_sbi_plots_and_maximises_the_exported_posterior(refined):
+    from matplotlib import pyplot
+    from sbi.analysis import conditional_corrcoeff, pairplot
+    from sbi.inference import DirectPosterior
+
+    posterior = refined.to_sbi()
+    assert isinstance(posterior, DirectPosterior)
+    draws = posterior.sample((50,), show_progress_bars=False)
+    figure, _ = pairplot(draws)
+    pyplot.close(figure)
+    best = posterior.map(num_iter=30, num_init_samples=50, show_progress_bars=False)
+    assert posterior.log_prob(best).item() >= posterior.log_prob(draws).median().item()
+    limits = torch.stack([draws.min(0).values, draws.max(0).values], dim=1)
+    correlations = conditional_corrcoeff(posterior, limits, best.reshape(1, 3), resolution=10)
+    assert correlations.shape == (3, 3)
+    assert torch.isfinite(correlations).all()
+
+
 def test_a_likelihood_that_is_zero_everywhere_is_said(recording, tmp_path):
     class Impossible(Measured):
         def log_likelihood(self, theta, data, *, threads=None):
