@@ -112,7 +112,7 @@ def test_stimuli_that_are_none(text, words):
 
 
 @pytest.mark.parametrize(
-    ("verb", "words"), [("fit", "100000"), ("fit", "16]"), ("fit", "3600]"), ("train", "few]")]
+    ("verb", "words"), [("fit", "100000"), ("fit", "16]"), ("fit", "3600]"), ("train", "are]")]
 )
 def test_help_shows_the_defaults_it_names(verb, words, capsys):
     from neurosbi.cli import main
