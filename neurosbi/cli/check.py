@@ -57,8 +57,8 @@ def check(
 
     For a result all three are asked, and verdict, report and results.zarr are renewed; a network
     that was refined with --rounds is not asked the second, one that reads traces only the first.
-    For a network the first one is asked. The calibration is kept beside the network, so that every fit with it
-    knows. The exit code is 0 whatever the verdict is.
+    For a network the first one is asked. The calibration is kept beside the network, so that every
+    fit with it knows. The exit code is 0 whatever the verdict is.
 
     [bold]Examples[/bold]
 
