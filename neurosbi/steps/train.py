@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from neurosbi.contract import Simulator, StimulusFamily
 from neurosbi.errors import BadInputError, MissingResourceError
 from neurosbi.progress import say
-from neurosbi.registry import simulator, simulator_names
+from neurosbi.registry import simulator
 from neurosbi.store import SimulationConfig, cache_directory, config_hash
 from neurosbi.store.atomic import refuse_working_folder
 from neurosbi.store.networks import LAYOUT, is_network, read_network, write_network
@@ -219,12 +219,11 @@ def _differences(card: Mapping[str, Any], store: "Simulations", seed: int, confi
 
 def _say_if_outdated(store: "Simulations", *, show: bool) -> None:
     """Only a fit would refuse such a network, after hours of training."""
-    name, version = (store.simulator_config.get(key) for key in ("simulator", "version"))
-    if name not in simulator_names():
-        return
+    config = store.simulator_config
+    name, version = str(config.get("simulator")), config.get("version")
     try:
         installed = simulator(name).version
-    except (BadInputError, MissingResourceError):
+    except (BadInputError, MissingResourceError):  # a simulator of one's own, not installed
         return
     if version != installed:
         say(
