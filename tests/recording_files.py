@@ -46,7 +46,7 @@ def write_nwb2(
     """NWB 2 with (voltage mV, current pA or None) per sweep.
 
     ``conversion``, ``offset`` and ``scale`` change how the numbers are stored: stored =
-    (SI value * scale - offset) / conversion.
+    (SI value * scale - offset) / conversion. ``rate`` is one for all sweeps or one for each.
     """
     from pynwb import NWBHDF5IO, NWBFile
     from pynwb.icephys import (
@@ -68,13 +68,14 @@ def write_nwb2(
         if kind == "current"
         else (VoltageClampSeries, VoltageClampStimulusSeries)
     )
+    rates = np.broadcast_to(rate, len(sweeps)).tolist()
     stimuli = []
     for i, (mv, pa) in enumerate(sweeps):
         number = {"sweep_number": np.uint64(3 * i + 2)} if numbered else {}
         common = {
             "electrode": electrode,
             "gain": 1.0,
-            "rate": rate,
+            "rate": rates[i],
             "starting_time": 2.0 * i,
             **number,
         }

@@ -97,6 +97,8 @@ def inspect(
     if output_format is OutputFormat.json:
         print(json.dumps(_as_data(recording, passive, chosen, reason, figure), indent=2))
     else:
+        if sweeps is not None and chosen is not None:
+            sweeps = _named_alike(recording, chosen, sweeps)
         command = _fit_command(file, sweeps, junction_potential, passive)
         print(_as_text(recording, passive, chosen, reason, figure, command))
 
@@ -221,6 +223,8 @@ def _row(sweep: "Sweep") -> dict[str, Any]:
 
 
 def _verdict(sweep: "Sweep", chosen: "Sweep | None") -> str:
+    from neurosbi.recordings import sampled_alike
+
     if sweep.problem is not None:
         return sweep.problem
     words = []
@@ -229,7 +233,9 @@ def _verdict(sweep: "Sweep", chosen: "Sweep | None") -> str:
     cut = sweep.metadata.get("unrecorded_end_ms")
     if cut:
         words.append(f"last {cut:.4g} ms not recorded")
-    if sweep.test_step is None:
+    if chosen is not None and not sampled_alike(sweep, chosen):
+        words.append(f"sampled otherwise than sweep {chosen.number}")
+    elif sweep.test_step is None:
         words.append("no test step" if sweep.steps else "waveform, no step")
     elif not sweep.spikes:
         words.append("subthreshold")
@@ -260,12 +266,16 @@ def _passive_lines(passive: "PassiveProperties | None") -> list[str]:
 
 def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
     from neurosbi.contract import SweepSets
-    from neurosbi.recordings import format_sweeps
+    from neurosbi.recordings import format_sweeps, sampled_alike, usable_sweeps
 
     step = chosen.test_step
     what = f"a step of {step.amplitude:.4g} pA" if step else "a current waveform"
     spikes = f"{chosen.spikes} spike{'s' if chosen.spikes != 1 else ''}"
-    stepped = [s.number for s in recording.sweeps if s.problem is None and s.test_step is not None]
+    stepped = [
+        s.number
+        for s in usable_sweeps(recording)
+        if s.test_step is not None and sampled_alike(s, chosen)
+    ]
     if chosen.number in stepped and len(stepped) > 1:
         most = max(SweepSets.sizes)
         at_most = f"at most {most} of the " if len(stepped) > most else ""
@@ -274,6 +284,16 @@ def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
             f"their steps, and shows sweep {chosen.number} in its figures: {what}, {spikes}."
         )
     return f"A fit takes sweep {chosen.number}: {what}, {spikes}."
+
+
+def _named_alike(recording: "Recording", chosen: "Sweep", named: str) -> str:
+    """The named sweeps without those of another dt, beside which a fit refuses them."""
+    from neurosbi.recordings import format_sweeps, sampled_alike, usable_sweeps
+
+    others = {s.number for s in usable_sweeps(recording) if not sampled_alike(s, chosen)}
+    if not others:
+        return named
+    return format_sweeps(s.number for s in recording.sweeps if s.number not in others)
 
 
 def _fit_command(

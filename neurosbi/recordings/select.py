@@ -4,6 +4,7 @@ __all__ = [
     "default_sweep",
     "format_sweeps",
     "parse_sweeps",
+    "sampled_alike",
     "select_sweeps",
     "usable_sweeps",
     "why_no_fit",
@@ -20,6 +21,7 @@ from neurosbi.recordings.passive import rheobase
 LEAST_SPIKES = 5
 ABOVE_RHEOBASE = 1.5
 _MOST_SWEEPS = 100_000
+_SAME_DT = 1e-6  # ms
 
 
 def parse_sweeps(text: str) -> tuple[int, ...]:
@@ -85,6 +87,11 @@ def select_sweeps(
 def usable_sweeps(recording: Recording) -> tuple[Sweep, ...]:
     """The sweeps without a problem."""
     return tuple(s for s in recording.sweeps if s.problem is None)
+
+
+def sampled_alike(a: Sweep, b: Sweep) -> bool:
+    """Whether features of both can be compared: a fit of several sweeps takes those of one dt."""
+    return abs(a.dt - b.dt) <= _SAME_DT
 
 
 def default_sweep(recording: Recording) -> Sweep:

@@ -11,9 +11,7 @@ import numpy as np
 from neurosbi.contract import Recording, Simulator, Sweep, SweepObservation, SweepSets
 from neurosbi.contract.families import HOLDING_TOLERANCE
 from neurosbi.errors import BadInputError
-from neurosbi.recordings import format_sweeps
-
-_SAME_DT = 1e-6  # ms
+from neurosbi.recordings import format_sweeps, sampled_alike
 
 
 class TooFewSweepsError(BadInputError):
@@ -92,8 +90,8 @@ def _sampled_alike(
     recording: Recording, usable: Sequence[Sweep], reference: Sweep, *, by_name: bool
 ) -> tuple[list[Sweep], list[Sweep]]:
     """Those sampled as often as the reference sweep, and the others."""
-    alike = [s for s in usable if abs(s.dt - reference.dt) <= _SAME_DT]
-    others = [s for s in usable if abs(s.dt - reference.dt) > _SAME_DT]
+    alike = [s for s in usable if sampled_alike(s, reference)]
+    others = [s for s in usable if not sampled_alike(s, reference)]
     if by_name and others:
         raise BadInputError(
             f"{recording.path.name}: sweeps {format_sweeps(s.number for s in alike)} are sampled "

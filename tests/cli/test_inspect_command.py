@@ -2,7 +2,15 @@ import json
 import re
 
 import pytest
-from recording_files import ALLEN, DATA, FAST_SPIKING, step_current, write_nwb2
+from recording_files import (
+    ALLEN,
+    DATA,
+    FAST_SPIKING,
+    passive_voltage,
+    step_current,
+    with_spikes,
+    write_nwb2,
+)
 
 from neurosbi.cli import main
 from neurosbi.recordings import demo_recording
@@ -70,6 +78,18 @@ def test_choice_of_sweeps(inspect):
     code, out, err = inspect(FAST_SPIKING, "--sweeps", "17")
     assert (code, out) == (2, "")
     assert "has no sweep 17; it has 0-16" in err
+
+
+def test_sweeps_of_another_dt_are_not_promised_to_a_fit(inspect, tmp_path):
+    current = step_current(100)
+    spiking = with_spikes(passive_voltage(current), [120, 160, 200, 240, 280])
+    sweeps = [(spiking, current)] * 3
+    path = write_nwb2(tmp_path / "mixed.nwb", sweeps, rate=[20e3, 40e3, 20e3])
+    _, out, _ = inspect(path, "--no-plot")
+    assert "A fit takes sweeps 2,8 together" in out
+    assert re.search(r"\n5 .* sampled otherwise than sweep 2\n", out)
+    _, out, _ = inspect(path, "--no-plot", "--sweeps", "2,5,8")
+    assert re.search(r"Next: neurosbi fit \S+ --sweeps 2,8", out)
 
 
 @pytest.mark.parametrize(
