@@ -233,14 +233,14 @@ def _verdict(sweep: "Sweep", chosen: "Sweep | None") -> str:
     cut = sweep.metadata.get("unrecorded_end_ms")
     if cut:
         words.append(f"last {cut:.4g} ms not recorded")
-    if chosen is not None and not sampled_alike(sweep, chosen):
-        words.append(f"sampled otherwise than sweep {chosen.number}")
-    elif sweep.test_step is None:
+    if sweep.test_step is None:
         words.append("no test step" if sweep.steps else "waveform, no step")
     elif not sweep.spikes:
         words.append("subthreshold")
     else:
         words.append("ok")
+    if chosen is not None and not sampled_alike(sweep, chosen):
+        words.append(f"sampled otherwise than sweep {chosen.number}")
     if chosen is not None and sweep.number == chosen.number:
         words.append("<- shown by a fit")
     return ", ".join(words).replace(", <-", " <-")
