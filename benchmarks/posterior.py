@@ -18,6 +18,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,16 +68,13 @@ def ours(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
     )
 
 
-def refined(task: Task, n: int, observations: np.ndarray) -> np.ndarray:
-    """Samples of a posterior refined for each observation, with ``n`` simulations for each."""
+def refined(task: Task, n: int, x_o: np.ndarray, seed: int) -> np.ndarray:
+    """Samples [sample, theta] of a posterior refined for one observation with ``n`` simulations."""
     counts = [round(share * n) for share in ROUNDS]
-    samples = []
-    for k, x_o in enumerate(observations):
-        refinement = refine(
-            target_of(task, x_o), rounds=len(counts), simulations=counts, seed=k, progress=False
-        )
-        samples.append(task.theta_of(refinement.posterior.sample(SAMPLES, seed=k)))
-    return np.array(samples)
+    refinement = refine(
+        target_of(task, x_o), rounds=len(counts), simulations=counts, seed=seed, progress=False
+    )
+    return task.theta_of(refinement.posterior.sample(SAMPLES, seed=seed))
 
 
 def target_of(task: Task, x_o: np.ndarray) -> Target:
@@ -142,21 +140,31 @@ def open_cells() -> Cells:
 def samples_of(
     method: str, task: Task, n: int, observations: np.ndarray, folder: Path
 ) -> tuple[np.ndarray, float]:
-    """Samples and processor time, from an earlier run where it got that far."""
-    path = folder / f"{method}-{task.name}-{n}.npz"
+    """Samples [obs, sample, theta] and processor time, from an earlier run where it got that far.
+
+    Rounds train for each observation anew, which takes long, so each is kept for itself.
+    """
+    name = f"{method}-{task.name}-{n}"
+    if method == "rounds":
+        parts = [
+            kept(folder / f"{name}-{k + 1}.npz", partial(refined, task, n, x_o, seed=k))
+            for k, x_o in enumerate(observations)
+        ]
+        return np.array([samples for samples, _ in parts]), sum(seconds for _, seconds in parts)
+    amortized = {"neurosbi": ours, "sbi": peer}[method]
+    return kept(folder / f"{name}.npz", partial(amortized, task, n, observations))
+
+
+def kept(path: Path, draw: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
+    """What ``draw`` returns and the processor time that it took, from the file if there is one."""
     if path.is_file():
         with np.load(path) as file:
             return file["samples"], float(file["seconds"])
-    how: dict[str, Callable[[Task, int, np.ndarray], np.ndarray]] = {
-        "neurosbi": ours,
-        "sbi": peer,
-        "rounds": refined,
-    }
     began = time.process_time()
-    samples = how[method](task, n, observations)
+    samples = draw()
     seconds = time.process_time() - began
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".npz", delete=False) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
         np.savez(file, samples=samples.astype(np.float32), seconds=seconds)
     Path(file.name).rename(path)
     return samples, seconds
