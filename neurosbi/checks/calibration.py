@@ -14,7 +14,8 @@ What it adds to the verdict, for every parameter:
   too wide): **caution**. Less than that is told but leaves the posterior in trust: one that is a
   little too wide misleads nobody;
 - D above ``CAUTION_CURVE`` (a posterior shifted by 1/8 of its standard deviation): **caution**; above
-  ``REJECT_CURVE`` (half a standard deviation): **do not use**;
+  ``REJECT_CURVE`` (half a standard deviation): **do not use**. Where the width is told of already,
+  which bends the curve too, caution is for an error at the median, where the width does not matter;
 
 and the second rule for the joint posterior: its highest-density regions and, where those find
 nothing, TARP's balls around random points. Regions that hold the truth too often, while every
@@ -122,11 +123,12 @@ class Calibration:
         """What it adds to the verdict: the rules at the top of this module, in sentences."""
         cases = self._cases
         if self.n < FEWEST:
+            more = "a longer --time-limit" if self.stopped else "more --simulations"
             return (
                 _reason(
                     "caution",
                     f"calibration could be checked on {self.n} simulations only, too few to say "
-                    "anything; give neurosbi check a longer --time-limit",
+                    f"anything (at least {FEWEST} are needed); give neurosbi check {more}",
                     remedy="",
                 ),
             )
@@ -147,8 +149,7 @@ class Calibration:
 
         significant = ALPHA / (2 * len(self.parameters) + 2)
         coverage = self.coverage()
-        held = np.round(coverage * self.n).astype(int)
-        p = np.array([binomtest(int(k), self.n, LEVEL).pvalue for k in held])
+        p = np.array([binomtest(round(c * self.n), self.n, LEVEL).pvalue for c in coverage])
         error = np.where(p < significant, coverage - LEVEL, 0.0)
         off = np.abs(error) > CAUTION_INTERVAL
         widths: tuple[tuple[np.ndarray, Level, str], ...] = (
@@ -167,14 +168,21 @@ class Calibration:
         curves = np.array([self.curve_error(r) for r in self.theta.T])
         bent = np.where(curves[:, 1] < significant, curves[:, 0], 0.0)
         far = np.abs(bent) > REJECT_CURVE
+        below = self.curve_at_half
+        p = np.array([binomtest(round(b * self.n), self.n, 0.5).pvalue for b in below])
+        moved = np.where(p < significant, below - 0.5, 0.0)
+        shift = np.where(off & ~far, moved, bent)
         shifts: tuple[tuple[np.ndarray, Level], ...] = (
             (far, "do not use"),
-            ((np.abs(bent) > CAUTION_CURVE) & ~far & ~off, "caution"),
+            ((np.abs(shift) > CAUTION_CURVE) & ~far, "caution"),
         )
         for chosen, level in shifts:
             if chosen.any():
-                worst = int(np.argmax(np.abs(bent) * chosen))
-                quantile, share = self._farthest(self.theta[:, worst])
+                worst = int(np.argmax(np.abs(shift) * chosen))
+                middle = off[worst] and not far[worst]
+                quantile, share = (
+                    (0.5, below[worst]) if middle else self._farthest(self.theta[:, worst])
+                )
                 whose = f" of {self.parameters[worst]}" if chosen.sum() > 1 else ""
                 side = "high" if share > quantile else "low"
                 yield _reason(

@@ -41,7 +41,8 @@ class PriorPredictiveCheck:
     (infinite where the feature exists on one side only). ``joint_ratio`` is the neighbour distance
     of the observation over the ``JOINT_QUANTILE`` of the simulations' own (above 1: unlike any
     simulation; NaN: fewer than 50 simulations to compare with); ``joint_p`` the share of
-    simulations that are at least as far from the others.
+    simulations that are at least as far from the others. Features that nobody ``measured``
+    [feature] lie nowhere, by themselves and together with others.
     """
 
     features: tuple[Feature, ...]
@@ -55,6 +56,7 @@ class PriorPredictiveCheck:
     n_alike: int
     joint_ratio: float
     joint_p: float
+    measured: np.ndarray
 
     @property
     def joint_outside(self) -> bool:
@@ -116,8 +118,12 @@ def prior_predictive_check(
     *,
     prior_x: np.ndarray,
     prior_status: np.ndarray,
+    measured: np.ndarray | None = None,
 ) -> PriorPredictiveCheck:
     """Compare ``x_observed[feature]`` with prior simulations ``prior_x[sim, feature]``.
+
+    ``measured[feature]`` False is a feature that nobody looked for (None: all were): it is NaN
+    for another reason than one that the recording lacks, and is compared with nothing.
 
     Raises `BadInputError` for arrays that do not fit together, `FitError` when fewer than 50
     simulations are valid.
@@ -141,8 +147,9 @@ def prior_predictive_check(
     tail = TAIL / width
     low, high = column_quantiles(values, [tail, 1 - tail])
     defined = np.isfinite(values).mean(axis=0)
-    excess = _excess(x_observed, low, high, defined)
-    ratio, p, alike = _joint(values, x_observed)
+    measured = np.ones(width, dtype=bool) if measured is None else np.asarray(measured, dtype=bool)
+    excess = np.where(measured, _excess(x_observed, low, high, defined), 0.0)
+    ratio, p, alike = _joint(values[:, measured], x_observed[measured])
     return PriorPredictiveCheck(
         features=tuple(features),
         x_observed=x_observed,
@@ -155,6 +162,7 @@ def prior_predictive_check(
         n_alike=alike,
         joint_ratio=ratio,
         joint_p=p,
+        measured=measured,
     )
 
 

@@ -34,12 +34,14 @@ def producible_features(
     *,
     prior_x: np.ndarray,
     prior_status: np.ndarray,
+    measured: np.ndarray | None = None,
 ) -> np.ndarray:
     """bool [feature]: True for the features a fit should condition on.
 
-    At least ``FEWEST`` stay (as far as there are so many), whatever the checks say; the verdict
-    then speaks. Raises what `prior_predictive_check` raises.
+    At least ``FEWEST`` stay (as far as so many were ``measured`` [feature]; None: all were),
+    whatever the checks say; the verdict then speaks. Raises what `prior_predictive_check` raises.
     """
+    measured = np.ones(len(features), dtype=bool) if measured is None else measured
 
     def check(kept: np.ndarray) -> PriorPredictiveCheck:
         return prior_predictive_check(
@@ -49,10 +51,13 @@ def producible_features(
             prior_status=prior_status,
         )
 
-    everything = check(np.ones(len(features), dtype=bool))
-    kept = ~everything.outside
+    everything = prior_predictive_check(
+        features, x_observed, prior_x=prior_x, prior_status=prior_status, measured=measured
+    )
+    kept = measured & ~everything.outside
     if kept.sum() < FEWEST:
-        kept[np.argsort(everything.excess, kind="stable")[:FEWEST]] = True
+        nearest = np.argsort(np.where(measured, everything.excess, np.nan), kind="stable")
+        kept[nearest[: min(FEWEST, measured.sum())]] = True
     optional = np.array([not f.essential for f in features])
     while kept.sum() > FEWEST and (kept & optional).any() and check(kept).joint_p < ODD:
         ratios = {}

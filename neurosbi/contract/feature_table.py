@@ -14,7 +14,7 @@ from neurosbi.errors import BadInputError
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """``values`` of features by name; NaN says that one could not be measured.
+    """``values`` of features by name; NaN says that the data do not have that feature.
 
     ``units`` by the same names, "" or missing where the source does not say.
     Raises `BadInputError` for an empty table or one without a single number.

@@ -323,7 +323,8 @@ class Simulator(ABC):
     def observe_table(self, table: FeatureTable) -> Observation:
         """Features measured elsewhere, in the order of ``feature_set``; missing ones are NaN.
 
-        They are taken to have been measured under the simulator's own ``stimulus``. Raises
+        One without a value is undefined in these data; one that the table does not name was not
+        measured, and the notes say so. All are taken to have been measured under the simulator's own ``stimulus``. Raises
         `BadInputError` for features that this simulator does not have, or in another unit.
         """
         known = {f.name: f for f in self.feature_set}
@@ -341,7 +342,7 @@ class Simulator(ABC):
                     f"{table.path.name}: {name} is given in {unit}, but {self.name} has it in "
                     f"{known[name].unit or 'no unit'}; convert it"
                 )
-        missing = [name for name in known if not np.isfinite(table.values.get(name, np.nan))]
+        missing = [name for name in known if name not in table.values]
         x = np.array([table.values.get(name, np.nan) for name in known], dtype=np.float64)
         if not np.isfinite(x).any():
             raise BadInputError(

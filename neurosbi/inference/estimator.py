@@ -99,8 +99,11 @@ class FlowEstimator(ConditionalDensityEstimator):
     def sample(self, sample_shape: Sequence[int], condition: Tensor, **kwargs: object) -> Tensor:
         """Draws [*sample_shape, batch, theta] from torch's global generator, float32."""
         self._check_condition_shape(condition)
-        n = torch.Size(sample_shape).numel()
-        theta = self.draw(n, condition)
+        n, k = torch.Size(sample_shape).numel(), len(self.members)
+        theta = self.draw(-(-n // k) * k, condition)
+        if k > 1:  # any one draw is of the mixture: which member it is from is chance
+            turns = torch.rand(theta.shape[:2], device=theta.device).argsort(0)[:n]
+            theta = theta.gather(0, turns[..., None].expand(-1, -1, theta.shape[2]))
         return theta.float().reshape(*sample_shape, *theta.shape[1:])
 
     @torch.no_grad()

@@ -2,12 +2,13 @@
 
 Calibration compares a posterior with the parameters that made its data, so it needs pairs the
 network has not been trained on. Three kinds: fresh ones over all stimuli that a network serves
-(`family_pairs`), those that its training only validated on (`held_out_pairs`), and fresh ones at
-the protocol of one recording (`recorded_pairs`). As in training, simulations that did not end
+(`family_pairs`), those that its training only validated on (`held_out_pairs`), and those at the
+protocol of one recording (`recorded_pairs`), be they fresh or of the training: which of these it
+did not learn from is told by `held_out_positions`. As in training, simulations that did not end
 properly are left out, and features may be withheld.
 """
 
-__all__ = ["Pairs", "family_pairs", "held_out_pairs", "recorded_pairs"]
+__all__ = ["Pairs", "family_pairs", "held_out_pairs", "held_out_positions", "recorded_pairs"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> 
         raise BadInputError(
             "these simulations are not the ones this network was trained on; give those of its card"
         )
-    seed = derive_seed(int(card["seed"]), "training")
+    seed = _training_seed(network)
     source = training_rows(
         simulations,
         usable_rows(simulations),
@@ -117,6 +118,21 @@ def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> 
     z, condition = read_chosen(source, held_out, most=most)
     theta = source.bijection.inverse(z.double() * source.scale + source.center)
     return Pairs(theta.numpy(), condition)
+
+
+def held_out_positions(network: Network) -> np.ndarray:
+    """bool [sim]: of the simulations used in its training, those ``network`` never learned from.
+
+    They are counted among those that ended properly, in the order of their store. Of a network of
+    single sweeps: others learn from sets.
+    """
+    config = TrainingConfig(**network.card["training"])
+    used = network.card["simulations"]["used"]
+    return held_out_rows(used, config, seed=_training_seed(network))
+
+
+def _training_seed(network: Network) -> int:
+    return derive_seed(int(network.card["seed"]), "training")
 
 
 def recorded_pairs(

@@ -1,10 +1,11 @@
 """Text tables (CSV): measured features, or the spike times of units.
 
-Features have the columns ``feature, value`` and, optionally, ``unit``; an empty value is one that
-could not be measured. Spikes have the columns ``unit, time_ms`` (or ``time_s``) and, optionally,
-``population``, one row per spike; a unit without spikes has one row with an empty time. The
-recording lasts from ``start_ms`` (default: 0) to ``stop_ms``, given in comment lines such as
-``# stop_ms = 20000``. Without that line its length is known only up to its last spike.
+Features have the columns ``feature, value`` and, optionally, ``unit``; an empty value says that
+the data do not have that feature, one that is not named was not measured. Spikes have the columns
+``unit, time_ms`` (or ``time_s``) and, optionally, ``population``, one row per spike; a unit without
+spikes has one row with an empty time. The recording lasts from ``start_ms`` (default: 0) to
+``stop_ms``, given in comment lines such as ``# stop_ms = 20000``. Without that line its length is
+known only up to its last spike.
 """
 
 __all__ = ["read_table"]

@@ -68,10 +68,10 @@ def feature_table(
     """
     rows = []
     for i, feature in enumerate(predictive.features):
-        remarks = [predictive.remarks[i]]
+        remarks = [predictive.remarks[i] if prior.measured[i] else "not measured"]
         if prior.outside[i]:
             remarks.insert(0, "outside what the model can produce")
-        if feature.name in left_out:
+        if feature.name in left_out and prior.measured[i]:
             remarks.insert(0, "left out of the fit")
         if predictive.robust[i]:
             remarks.append("spread without the outermost percent of simulations, which are extreme")

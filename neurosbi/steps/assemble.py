@@ -18,7 +18,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.steps.judging import judge_fit
 from neurosbi.steps.result import Result
 from neurosbi.store.input_results import InputResults
-from neurosbi.store.stored_result import StoredResult
+from neurosbi.store.stored_result import StoredResult, measured_features
 from neurosbi.store.sweep_results import SweepResults
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def assemble_result(
     simulations at the observed stimulus. ``recording`` (name, path, format, junction_potential,
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
-    posterior is conditioned on (None: all); ``further`` adds reasons to the verdict; ``sweeps`` are
+    posterior is conditioned on (None: all that were measured); ``further`` adds reasons to the verdict; ``sweeps`` are
     all sweeps of a fit to several, ``observation`` the first of them; ``diagnostics`` are the
     further checks as they store themselves (see `neurosbi.store.stored_result.DIAGNOSTICS`);
     ``rounds`` are columns [round] of a refinement; ``importance`` weighs the very draws ``theta``;
@@ -79,9 +79,13 @@ def assemble_result(
             raise BadInputError(f"a result needs {length} rows of {name}, got {len(values)}")
     features = simulator.feature_set
     prior_predictive = prior_predictive_check(
-        features, observation.x, prior_x=prior_x, prior_status=prior_status
+        features,
+        observation.x,
+        prior_x=prior_x,
+        prior_status=prior_status,
+        measured=measured_features(features, config),
     )
-    kept = np.ones(len(features), dtype=bool) if given is None else np.asarray(given, dtype=bool)
+    kept = prior_predictive.measured if given is None else np.asarray(given, dtype=bool)
     further = (*further, *judge_importance(importance))
     verdict = judge_fit(
         predictive,

@@ -29,6 +29,7 @@ from neurosbi.errors import BadInputError, MissingResourceError
 from neurosbi.progress import say
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.judging import judge_again
+from neurosbi.steps.manifest import MANIFEST, write_manifest
 from neurosbi.steps.recording_checks import check_locally, check_misspecification, protocol_of
 from neurosbi.steps.restrict import as_trained
 from neurosbi.steps.result import Result
@@ -294,6 +295,8 @@ def _check_result(
     stored = replace(result.stored, diagnostics=diagnostics, seconds=seconds)
     checked = judge_again(replace(result, stored=stored), reasons, sources=sources)
     if result.folder is not None:
+        if not (result.folder / MANIFEST).is_file():  # deleted, to open what was not complete
+            write_manifest(result, result.folder)
         write_result(checked, result.folder, existing="overwrite")
     return checked
 

@@ -17,7 +17,8 @@ from neurosbi.store.atomic import check_writable
 
 Existing = Literal["error", "resume", "skip", "overwrite"]
 
-_NOT_COMPARED = ("network", "network_path")  # where a network lies does not matter
+# where a network lies does not matter, nor whether prior simulations were left of its training
+_NOT_COMPARED = ("network", "network_path", "prior_simulations")
 
 
 def claim_folder(folder: Path, plan: Plan, existing: Existing, *, show: bool) -> Result | None:

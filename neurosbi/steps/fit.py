@@ -185,7 +185,7 @@ def _fit_by_network(
     from neurosbi.inference import method_config
     from neurosbi.training import resolve_device, thread_limit
 
-    method_config(method, **options)  # what cannot work is said before any work is done
+    config = method_config(method, **options)  # what cannot work is said before any work is done
     if network is not None and rounds == 1 and simulations is not None:
         raise BadInputError(
             "the network given is trained already; leave --simulations out, or leave --network out"
@@ -201,7 +201,16 @@ def _fit_by_network(
             inputs=options.get("inputs", "features"),
             **what,
         )
-    if rounds > 1 and plan.trace is not None:
+    withheld = (
+        given_network.card.get("withheld") if given_network else getattr(config, "withheld", 0.0)
+    )
+    if not (withheld or plan.measured.all()):
+        missing = ", ".join(in_words(name) for name in plan.config["not_measured"])
+        raise BadInputError(
+            f"{plan.recording.path.name}: {missing} not measured, but a network trained with "
+            "withheld = 0 needs all its features; use one trained with more"
+        )
+    if rounds > 1 and (plan.trace is not None or options.get("inputs", "features") != "features"):
         raise BadInputError(
             "rounds refine posteriors given features only; leave --rounds out, or use --inputs features"
         )
@@ -219,7 +228,7 @@ def _fit_by_network(
     if given_network is None:
         training = {"simulations": simulations, "seed": how.seed, "options": options}
     else:
-        training = _provenance(given_network, network)
+        training = _provenance(given_network)
     if rounds > 1:
         training |= {"rounds": rounds, "round_simulations": in_round, "options": options}
     plan = replace(
@@ -335,7 +344,7 @@ def _given_network(
     return opened
 
 
-def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[str, Any]:
+def _provenance(net: "Network") -> dict[str, Any]:
     """What a given network was trained on, as its card says."""
     used = net.card["simulations"]
     config = {
@@ -344,8 +353,8 @@ def _provenance(net: "Network", network: "str | Path | Network | None") -> dict[
         "seed": net.card["seed"],
         "simulation_seed": used["seed"],
     }
-    if isinstance(network, (str, Path)):
-        config["network_path"] = str(Path(network).absolute())
+    if net.folder is not None:
+        config["network_path"] = str(net.folder.absolute())
     return config
 
 

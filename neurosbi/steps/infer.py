@@ -16,6 +16,11 @@ from neurosbi.steps.assemble import assemble_result
 from neurosbi.steps.execution import Execution
 from neurosbi.steps.inputs import check_inputs, trace_reasons
 from neurosbi.steps.plan import Plan
+from neurosbi.steps.recording_checks import (
+    OF_TRAINING,
+    RecordedProtocol,
+    check_misspecification,
+)
 from neurosbi.steps.result import Result
 from neurosbi.steps.sweeps import SweepChecks, check_sweeps
 
@@ -105,7 +110,7 @@ def infer(
         diagnostics=diagnostics,
         seed=how.seed,
         recording=recording_facts(plan),
-        config=_config_of(plan, posterior.network),
+        config=_config_of(plan, posterior.network, prior),
         history=_columns(posterior.network.card["result"]["history"]),
         seconds=how.timer.seconds,
         rounds=None if refinement is None else round_table(refinement),
@@ -150,8 +155,6 @@ def _test_calibration(
 def _test_misspecification(
     plan: Plan, net: "Network", prior: SweepChecks, how: Execution, *, given: np.ndarray
 ) -> "Misspecification":
-    from neurosbi.steps.recording_checks import RecordedProtocol, check_misspecification
-
     with how.timer("misspecification"):
         protocol = RecordedProtocol.of_fit(
             net, plan.observations, given=given, theta=prior.theta, batches=prior.batches
@@ -201,9 +204,11 @@ def _trace_stride(plan: Plan) -> int:
     return max(1, int(plan.observation.stimulus.total / dt / _TRACE_POINTS))
 
 
-def _config_of(plan: Plan, network: "Network") -> dict[str, Any]:
-    """The plan's configuration and which network the posterior is of."""
+def _config_of(plan: Plan, network: "Network", prior: SweepChecks) -> dict[str, Any]:
+    """The plan's configuration, which network the posterior is of, and what it may have learned."""
     config = {**plan.config, "network": network.card.get("config_hash")}
+    if prior.of_training:
+        config["prior_simulations"] = OF_TRAINING
     if network.refined:
         config.pop("network_path", None)  # that is where the first round's lies
     return config

@@ -44,6 +44,7 @@ def judge_fit(
     the fit, which tells what the user can change.
     """
     features = predictive.features
+    left_out = prior_predictive.measured & ~kept
     others = [] if sweeps is None else used_checks(features, sweeps)[1:]
     trained = config.get("method", "npe") in METHODS
     verdict = judge(
@@ -54,7 +55,7 @@ def judge_fit(
             prior_x=prior_x[:, kept],
             prior_status=prior_status,
         ),
-        left_out=[prior_predictive.describe(i) for i in np.flatnonzero(~kept)],
+        left_out=[prior_predictive.describe(i) for i in np.flatnonzero(left_out)],
         further=[*further, *judge_sweeps(others)],
         exact=not trained,
     )

@@ -30,6 +30,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.recordings import default_sweep, estimate_passive, read_data, select_sweeps
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.plan_data import plan_data
+from neurosbi.steps.restrict import as_trained
 from neurosbi.steps.sweep_choice import TooFewSweepsError, sweeps_together
 
 if TYPE_CHECKING:
@@ -69,17 +70,19 @@ class Plan:
         return tuple(o for o in self.observations if isinstance(o, SweepObservation))
 
     @property
-    def undefined_features(self) -> tuple[str, ...]:
-        """The names of features that any of the observations lacks.
+    def measured(self) -> np.ndarray:
+        """bool [feature]: somebody looked for it, which a table says by naming it."""
+        names = [f.name for f in self.simulator.feature_set]
+        if not isinstance(self.recording, FeatureTable):
+            return np.ones(len(names), dtype=bool)
+        return np.array([name in self.recording.values for name in names])
 
-        A feature that a table does not name was not measured, which says nothing about it.
-        """
+    @property
+    def undefined_features(self) -> tuple[str, ...]:
+        """The names of features that any of the observations lacks, of those measured."""
         complete = np.isfinite(np.stack([o.x for o in self.observations]))  # [observation, feature]
-        lacking = np.flatnonzero(~complete.all(axis=0))
-        names = [self.simulator.feature_set[i].name for i in lacking]
-        if isinstance(self.recording, FeatureTable):
-            names = [name for name in names if name in self.recording.values]
-        return tuple(names)
+        lacking = np.flatnonzero(self.measured & ~complete.all(axis=0))
+        return tuple(self.simulator.feature_set[i].name for i in lacking)
 
     @property
     def together(self) -> bool:
@@ -149,6 +152,8 @@ def plan_fit(
         given = simulator.settings.get("area")
         if isinstance(given, float):
             notes = [f"membrane area {given:.3g} cm2 of the simulator that was given"]
+    if network is not None:
+        simulator = as_trained(simulator, network.card["simulator"])
     inputs, together = (inputs if network is None else network.inputs), None
     if inputs == "features":
         together = _together(

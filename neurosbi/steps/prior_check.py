@@ -48,8 +48,9 @@ def prior_check(
             plan.observation.x,
             prior_x=batch.x,
             prior_status=batch.status,
+            measured=plan.measured,
         )
-        return SweepChecks(rows.theta, (batch,), given[None])
+        return SweepChecks(rows.theta, (batch,), given[None], of_training=True)
     n = _PRIOR if plan.simulator.smallest_batch >= _COMPILED else _FEWER
     with how.timer("prior simulations"):
         theta = plan.simulator.sample_prior(n, seed=derive_seed(how.seed, "prior check"))
@@ -59,5 +60,6 @@ def prior_check(
             theta,
             seed=how.seed,
             threads=how.threads,
+            measured=plan.measured,
             show=how.progress,
         )

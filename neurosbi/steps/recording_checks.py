@@ -1,9 +1,17 @@
 """Tests of a posterior at its recording: misspecification, and calibration there (L-C2ST).
 
-Both use simulations of the prior at the recorded protocol, which a fit has made already.
+Both use simulations of the prior at the recorded protocol, which a fit has made already. Where
+these are simulations that the network was trained on (spontaneous activity: every simulation is at
+that protocol), L-C2ST uses those that the training held out.
 """
 
-__all__ = ["RecordedProtocol", "check_locally", "check_misspecification", "protocol_of"]
+__all__ = [
+    "OF_TRAINING",
+    "RecordedProtocol",
+    "check_locally",
+    "check_misspecification",
+    "protocol_of",
+]
 
 import time
 from collections.abc import Sequence
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 _DRAWS = 31  # of the posterior of every pair
 _OBSERVED_DRAWS = 2000
 _BATCH = 500  # pairs between two looks at the clock
+OF_TRAINING = "the first of the training"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +44,7 @@ class RecordedProtocol:
 
     ``x[sweep, feature]`` is observed, ``given[sweep, feature]`` what the posterior is conditioned
     on, ``stimuli[sweep, parameter]`` in the columns of the network's family. The batches may have
-    fewer rows than theta.
+    fewer rows than theta. ``of_training``: the draws are the first that the network is trained on.
     """
 
     features: tuple[Feature, ...]
@@ -44,6 +53,7 @@ class RecordedProtocol:
     stimuli: np.ndarray
     theta: np.ndarray
     batches: tuple[SimulationBatch, ...]
+    of_training: bool = False
 
     @classmethod
     def of_fit(
@@ -79,6 +89,16 @@ class RecordedProtocol:
             network, self.theta, self.batches, stimuli=self.stimuli, given=self.given
         )
 
+    def unseen_pairs(self, network: "Network") -> "Pairs":
+        """Those of `pairs` from which the network did not learn."""
+        from neurosbi.inference.pairs import Pairs, held_out_positions
+
+        pairs = self.pairs(network)
+        if not self.of_training:
+            return pairs
+        unseen = held_out_positions(network)[: len(pairs)]
+        return Pairs(pairs.theta[unseen], pairs.condition[unseen])
+
 
 def protocol_of(network: "Network", stored: StoredResult) -> RecordedProtocol:
     """The protocol of a stored result."""
@@ -95,7 +115,15 @@ def protocol_of(network: "Network", stored: StoredResult) -> RecordedProtocol:
         x, stimuli = stored.observation.x[None], network.family.vector(stored.observation.stimulus)
         stimuli = stimuli[None]
         batches = [SimulationBatch(stored.prior_x, stored.prior_status)]
-    return RecordedProtocol(network.features, x, given, stimuli, stored.prior_theta, tuple(batches))
+    return RecordedProtocol(
+        network.features,
+        x,
+        given,
+        stimuli,
+        stored.prior_theta,
+        tuple(batches),
+        of_training=stored.config.get("prior_simulations") == OF_TRAINING,
+    )
 
 
 def check_misspecification(network: "Network", protocol: RecordedProtocol) -> Misspecification:
@@ -133,7 +161,7 @@ def check_locally(
     from neurosbi.inference.ranks import context_of, unconstrained, unconstrained_draws
 
     began = time.monotonic()
-    pairs = protocol.pairs(network)
+    pairs = protocol.unseen_pairs(network)
     posterior = protocol.posterior(network)
     seed = derive_seed(seed, "local calibration")
     parts: list[np.ndarray] = []

@@ -69,6 +69,7 @@ def open_result(path: str | Path) -> Result:
         stored.observation.x,
         prior_x=stored.prior_x,
         prior_status=stored.prior_status,
+        measured=stored.measured,
     )
     verdict = Verdict(
         stored.verdict["level"],

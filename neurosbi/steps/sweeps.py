@@ -49,11 +49,15 @@ _CENTRAL = (0.05, 0.95)
 
 @dataclass(frozen=True, eq=False)
 class SweepChecks:
-    """Prior simulations at each sweep: ``batches`` of ``theta``; ``given[sweep, feature]``."""
+    """Prior simulations at each sweep: ``batches`` of ``theta``; ``given[sweep, feature]``.
+
+    ``of_training``: they are the first of those that the network is trained on.
+    """
 
     theta: np.ndarray
     batches: tuple[SimulationBatch, ...]
     given: np.ndarray
+    of_training: bool = False
 
 
 def check_priors(
@@ -63,11 +67,13 @@ def check_priors(
     *,
     seed: int,
     threads: int | None,
+    measured: np.ndarray | None = None,
     show: bool = False,
 ) -> SweepChecks:
     """Simulate prior draws at every sweep, all of ``theta[sim, theta]`` at the first one.
 
-    Finds which features the model can produce, sweep by sweep. ``show`` a progress bar.
+    Finds which of the features ``measured`` [feature] (None: all) the model can produce, sweep by
+    sweep. ``show`` a progress bar.
     """
     batches, given = [], []
     sizes = [len(theta) if i == 0 else min(_PRIOR, len(theta)) for i in range(len(observations))]
@@ -88,6 +94,7 @@ def check_priors(
                     observation.x,
                     prior_x=batch.x,
                     prior_status=batch.status,
+                    measured=measured,
                 )
             )
     return SweepChecks(theta, tuple(batches), np.array(given))

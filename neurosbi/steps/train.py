@@ -39,8 +39,9 @@ def train(
     In the cache, a checkpoint or remains that cannot be read are thrown away.
     ``options`` change the method's configuration, for example ``epochs=20`` or ``transforms=5``.
     A finished network of the same configuration is opened instead of trained again, an
-    interrupted training continues ("resume"); "overwrite" trains anew and replaces what is there
-    only when the new network is whole; "error" refuses if anything is there.
+    interrupted training continues ("resume"); "overwrite" trains anew, or goes on with an
+    interrupted training of this very network, and replaces what is there only when the new network
+    is whole; "error" refuses if anything is there.
 
     Raises `BadInputError` (unusable simulations, unknown method or option, ``out`` taken by
     another network), `FitError` (the loss became undefined), `MissingResourceError` (no such
@@ -70,9 +71,7 @@ def train(
             f"{path if path.exists() else checkpoint} exists; choose another output, or continue "
             "it with --existing resume"
         )
-    if existing == "overwrite":
-        checkpoint.unlink(missing_ok=True)
-    elif is_network(path):
+    if existing != "overwrite" and is_network(path):
         weights, card = read_network(path)
         if card.get("config_hash") == key:
             say(f"{path} is trained already", show=progress)
@@ -82,7 +81,7 @@ def train(
             f"{_differences(card, store, seed, config)}; choose another output, or replace it with "
             "--existing overwrite"
         )
-    elif checkpoint.exists():
+    if checkpoint.exists():
         say(f"continuing from {checkpoint}", show=progress)
     _say_if_outdated(store, show=progress)
 
@@ -100,7 +99,7 @@ def train(
     try:
         network = trained()
     except UnusableCheckpointError:
-        if out is not None:
+        if out is not None and existing != "overwrite":
             raise
         say(f"{checkpoint} cannot be continued: training from the start", show=progress)
         checkpoint.unlink(missing_ok=True)

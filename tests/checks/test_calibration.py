@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,23 @@ def test_the_level_of_the_tests_is_what_it_says():
         any(r.level != "trust" for r in from_normal(300, seed=seed).reasons) for seed in range(400)
     ]
     assert np.mean(remarks) <= ALPHA + 3 * np.sqrt(ALPHA / 400)
+
+
+def test_a_shift_is_told_of_a_posterior_that_is_a_little_too_wide_as_well():
+    """The width bends the curve too, but not at the median: there is 62 % instead of 50 %."""
+    moved = from_normal(4000, width=1.25, shift=0.3)
+    assert any("a little too wide" in reason.sentence for reason in moved.reasons)
+    assert worst(moved) == "caution"
+    (shift,) = (r.sentence for r in moved.reasons if "shifted" in r.sentence)
+    share = re.search(r"too high, .* its 50 % quantile in (\d+) %", shift).group(1)
+    assert int(share) == pytest.approx(62, abs=2)
+
+
+@pytest.mark.parametrize(("stopped", "more"), [(True, "--time-limit"), (False, "--simulations")])
+def test_few_cases_are_told_with_what_gives_more(stopped, more):
+    few = replace(from_normal(50), stopped=stopped)
+    assert worst(few) == "caution"
+    assert more in few.reasons[0].sentence
 
 
 @pytest.mark.parametrize("draws", [19, 24, 30, 99, 100])

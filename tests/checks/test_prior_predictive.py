@@ -9,12 +9,13 @@ from neurosbi.errors import FitError
 FEATURES = tuple(Feature(f"f{i}", "mV") for i in range(3))
 
 
-def run(x, prior_x, features=FEATURES):
+def run(x, prior_x, features=FEATURES, **how):
     return prior_predictive_check(
         features,
         np.asarray(x, dtype=float),
         prior_x=prior_x,
         prior_status=np.zeros(len(prior_x), dtype=int),
+        **how,
     )
 
 
@@ -107,3 +108,15 @@ def test_a_model_that_only_fails_is_an_error():
         prior_predictive_check(
             FEATURES, np.zeros(3), prior_x=np.zeros((100, 3)), prior_status=np.full(100, 2)
         )
+
+
+def test_what_nobody_measured_lies_nowhere():
+    prior_x = np.random.default_rng(0).normal(size=(1000, 3))
+    prior_x[::2, 2] = np.nan
+    measured = np.array([True, False, False])
+    result = run([0.1, np.nan, np.nan], prior_x, measured=measured)
+    assert result.passed
+    assert result.n_alike == 1000  # also those that have what was not measured
+    alone = run([0.1], prior_x[:, :1], FEATURES[:1])
+    assert result.joint_ratio == pytest.approx(alone.joint_ratio)
+    assert run([0.1, np.nan, np.nan], prior_x).outside.tolist() == [False, True, False]

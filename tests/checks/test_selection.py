@@ -42,3 +42,12 @@ def test_essential_features_outside_the_range_are_left_out_all_the_same():
 
 def test_some_features_stay_whatever_the_checks_say():
     assert kept([9.0, -9.0, 9, 9, 9, 9]).sum() == 4
+
+
+def test_nothing_that_was_not_measured_is_kept():
+    x, status = cloud()
+    features = [Feature(f"f{i}", "1") for i in range(6)]
+    measured = np.array([True, True, False, False, False, False])
+    x_o = np.array([0.1, 9.0, np.nan, np.nan, np.nan, np.nan])
+    got = producible_features(features, x_o, prior_x=x, prior_status=status, measured=measured)
+    assert got.tolist() == measured.tolist()  # f1 stays all the same: there are so few

@@ -85,3 +85,20 @@ def test_a_stored_ensemble_is_the_same(ensemble):
 def test_an_ensemble_of_none_is_refused():
     with pytest.raises(BadInputError, match="ensemble must be at least 1, got 0"):
         method_config("npe", ensemble=0)
+
+
+def test_one_sample_of_sbi_is_of_any_member(ensemble):
+    """sbi's tests draw one or few samples for each of many observations."""
+    ensemble.estimator.center.zero_()
+    condition = ensemble.encode(X_O).expand(3000, -1)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        order = torch.arange(6.0)[:, None, None].expand(-1, 3000, 3)
+        patch.setattr(ensemble.estimator, "draw", lambda n, condition: order[:n])
+        torch.manual_seed(0)
+        for n, turns in ((1, 3), (4, 6)):  # members 0, 1, 2, 0, 1, 2 take turns
+            samples = ensemble.estimator.sample((n,), condition)
+            assert samples.shape == (n, 3000, 3)
+            share = torch.bincount(samples[0, :, 0].long(), minlength=turns) / 3000
+            assert len(share) == turns
+            assert (share - 1 / turns).abs().max() < 0.04
+            assert (samples.sort(0).values.diff(dim=0) > 0).all()  # none twice

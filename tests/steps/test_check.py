@@ -142,6 +142,13 @@ def test_a_result_is_checked_and_its_folder_renewed(fitted):
     assert nb.check(opened, **CHECK).verdict == checked.verdict
 
 
+def test_a_result_whose_manifest_was_deleted_is_checked_and_gets_one(fitted):
+    (fitted.folder / "manifest.json").unlink()
+    checked = nb.check(fitted.folder, **CHECK)
+    assert nb.open_result(fitted.folder).verdict == checked.verdict
+    assert (fitted.folder / "manifest.json").is_file()
+
+
 def test_what_is_wrong_reaches_the_verdict(fitted, network_folder):
     network = nb.open_network(network_folder)
     network.estimator.scale.mul_(0.3)  # every posterior becomes much too narrow

@@ -1,6 +1,5 @@
 """Fits of features and of spike trains: data without sweeps."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,9 @@ from toys import LinearGaussian
 import neurosbi as nb
 from neurosbi.contract import Feature, Observation, Parameter, SimulationBatch, Simulator, Stimulus
 from neurosbi.errors import BadInputError
+from neurosbi.inference.pairs import held_out_pairs
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.recording_checks import protocol_of
 
 X_O = {"y0": 0.9, "y1": -1.2, "y2": 0.6, "y3": 0.4}
 QUICK = {
@@ -165,12 +166,64 @@ def test_what_makes_no_sense_without_sweeps(table, tmp_path, options, words):
     assert not (tmp_path / "r").exists()
 
 
+class HalfHidden(LinearGaussian):
+    """The last feature is undefined where theta_0 < 0."""
+
+    name = "half-hidden"
+    hide_last = True
+
+
 def test_features_that_were_not_measured_are_left_open(tmp_path):
-    path = tmp_path / "some.csv"
-    path.write_text("feature,value\ny0,0.9\ny3,0.4\n")
-    result = nb.fit(
-        path, simulator=LinearGaussian(), simulations=2000, output=tmp_path / "r", progress=False,
-        **{**QUICK, "epochs": 4},
+    """What nobody looked for is not what the cell lacks: here that would mean theta_0 < 0."""
+    simulator, truth = HalfHidden(), np.array([1.0, -0.5, 0.5])
+    path, x = tmp_path / "some.csv", simulator.matrix @ truth
+    path.write_text("feature,value\n" + "".join(f"y{i},{x[i]:.3f}\n" for i in range(3)))
+    how = {"simulator": simulator, "simulations": 3000, "progress": False, **QUICK}
+    result = nb.fit(path, output=tmp_path / "r", **how)
+    assert any("not measured: y3" in note for note in result.observation.notes)
+    assert result.used.tolist() == [True, True, True, False]
+    assert (result.posterior["t0"] > 0).mean() > 0.8  # the mean is 1, the sd 0.5
+    for seen in (result, nb.open_result(tmp_path / "r")):
+        assert seen.feature_table["remark"].iloc[3] == "not measured"
+        assert seen.prior_predictive.n_alike == len(seen.stored.prior_x)
+        assert not any("y3" in reason for reason in seen.verdict.reasons)
+    with pytest.raises(BadInputError, match="y3 not measured, but a network trained with withheld"):
+        nb.fit(path, output=tmp_path / "all", withheld=0.0, **how)
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_network_in_memory_is_found_again_from_its_result(table, tmp_path):
+    how = {key: value for key, value in QUICK.items() if key != "samples"} | {"epochs": 2}
+    store = nb.simulate(LinearGaussian(), 1000, seed=1, progress=False)
+    network = nb.train(store, out=tmp_path / "net", progress=False, **how)
+    nb.fit(
+        table, simulator=LinearGaussian(), network=network, output=tmp_path / "r", samples=200,
+        progress=False,
     )  # fmt: skip
-    assert any("not measured: y1, y2" in note for note in result.observation.notes)
-    assert replace(result.observation).x.shape == (4,)
+    opened = nb.open_result(tmp_path / "r")
+    assert opened.network_folder == tmp_path / "net"
+    assert opened.to_sbi().sample((10,), show_progress_bars=False).shape == (10, 3)
+
+
+def test_the_local_test_uses_what_the_network_did_not_learn_from(table, tmp_path):
+    """The prior simulations of such a fit are those of the training."""
+    how = {**QUICK, "epochs": 2}
+    result = nb.fit(
+        table, simulator=LinearGaussian(), simulations=3000, output=tmp_path / "r", progress=False,
+        **how,
+    )  # fmt: skip
+    network = result.trained_network()
+    protocol = protocol_of(network, nb.open_result(tmp_path / "r").stored)
+    store = nb.simulate(LinearGaussian(), 3000, seed=how["seed"], progress=False)
+    held_out = held_out_pairs(network, store, most=3000)
+    np.testing.assert_allclose(
+        protocol.unseen_pairs(network).theta, held_out.theta, rtol=1e-5, atol=1e-6
+    )
+    assert len(held_out) == 300
+    # with a given network they are fresh, and all of them serve
+    given = nb.fit(
+        table, simulator=LinearGaussian(), network=network, samples=200, progress=False,
+        output=tmp_path / "given",
+    )  # fmt: skip
+    fresh = protocol_of(network, given.stored)
+    assert len(fresh.unseen_pairs(network)) == len(fresh.pairs(network)) > 300

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neurosbi as nb
-from neurosbi.contract import Stimulus, SweepSets
+from neurosbi.contract import PriorRegion, Stimulus, SweepSets
 from neurosbi.errors import BadInputError
 from neurosbi.report.sweeps import gain_sentence, sweep_table
 from neurosbi.steps.fit import _warn_of_few_sets, plan_fit
@@ -201,3 +201,20 @@ def test_the_table_names_what_was_left_out(fitted):
     table = sweep_table(fitted.stored.features, replace(sweeps, given=given))
     row = table[table["sweep"] == sweeps.number[0]].iloc[0]
     assert fitted.stored.features[2].name in row["left_out"]
+
+
+def test_a_network_of_a_restricted_prior_serves_sweeps(fitted, recording):
+    simulator = plan_fit(recording).simulator
+    width = len(simulator.parameters)
+    nowhere_left_out = PriorRegion(
+        np.zeros((1 + width + width * (width + 1) // 2, 0)), np.ones(1 + width), -1e9
+    )
+    network = nb.open_network(fitted.network_folder)
+    network.card["simulator"] = simulator.restricted(nowhere_left_out).config()
+    plan = plan_fit(recording, network=network)
+    assert plan.simulator.prior_region.digest == nowhere_left_out.digest
+
+
+def test_rounds_with_traces_are_refused_before_they_begin(fitted):
+    with pytest.raises(BadInputError, match="leave --rounds out, or use --inputs features"):
+        nb.fit(CELL, network=fitted.network_folder, rounds=2, inputs="trace", progress=False)

@@ -108,6 +108,32 @@ def test_interrupted_and_continued(simulations, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "whole"]
 
 
+def test_an_interrupted_replacement_goes_on_and_is_then_done_with(
+    simulations, tmp_path, monkeypatch, capsys
+):
+    whole = train(simulations, out=tmp_path / "whole", seed=1, **FAST)
+    train(simulations, out=tmp_path / "net", **FAST)
+    undo = interrupt_at_second_step(monkeypatch)
+    replacing = {**FAST, "out": tmp_path / "net", "existing": "overwrite", "progress": True}
+    with pytest.raises(InterruptedRunError):
+        train(simulations, seed=1, **replacing)
+    assert open_network(tmp_path / "net").card["seed"] == 0  # still there
+    undo()
+    capsys.readouterr()
+    continued = train(simulations, seed=1, **replacing)
+    assert "continuing from" in capsys.readouterr().err
+    for name, value in whole.estimator.state_dict().items():
+        assert torch.equal(value, continued.estimator.state_dict()[name])
+    # what was interrupted with other options does not stand in the way of a replacement
+    interrupt_at_second_step(monkeypatch)
+    with pytest.raises(InterruptedRunError):
+        train(simulations, seed=2, **replacing)
+    undo()
+    train(simulations, seed=3, **replacing)
+    assert open_network(tmp_path / "net").card["seed"] == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "whole"]
+
+
 def test_a_training_with_other_options_is_not_continued(simulations, tmp_path, monkeypatch):
     undo = interrupt_at_second_step(monkeypatch)
     with pytest.raises(InterruptedRunError):
