@@ -27,6 +27,10 @@ class Cells:
     ) -> None:
         self.path = path
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
+        self._new, self._old = (path.with_name(f".{path.name}.{end}") for end in ("new", "old"))
+        with self._lock:
+            if self._old.is_dir() and not path.exists():  # killed while it was replaced
+                self._old.rename(path)
         self._empty = xr.Dataset(
             {
                 name: (
@@ -60,15 +64,14 @@ class Cells:
             self._replace(cells)
 
     def _replace(self, cells: xr.Dataset) -> None:
-        new, old = (self.path.with_name(f".{self.path.name}.{end}") for end in ("new", "old"))
-        for leftover in (new, old):
+        for leftover in (self._new, self._old):
             shutil.rmtree(leftover, ignore_errors=True)
         plain = cells.drop_encoding()
         for name, labels in plain.coords.items():
             if labels.dtype.kind in "US":
                 plain[name] = labels.astype(object)
-        plain.to_zarr(new, mode="w", zarr_format=3, consolidated=False)
+        plain.to_zarr(self._new, mode="w", zarr_format=3, consolidated=False)
         if self.path.exists():
-            self.path.rename(old)
-        new.rename(self.path)
-        shutil.rmtree(old, ignore_errors=True)
+            self.path.rename(self._old)
+        self._new.rename(self.path)
+        shutil.rmtree(self._old, ignore_errors=True)
