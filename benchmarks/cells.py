@@ -29,8 +29,7 @@ class Cells:
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
         self._new, self._old = (path.with_name(f".{path.name}.{end}") for end in ("new", "old"))
         with self._lock:
-            if self._old.is_dir() and not path.exists():  # killed while it was replaced
-                self._old.rename(path)
+            self._recover()
         self._empty = xr.Dataset(
             {
                 name: (
@@ -57,11 +56,16 @@ class Cells:
     def write(self, values: Mapping[str, float], **where: Any) -> None:
         """Set one cell of every variable in ``values``; its other axes are left out of ``where``."""
         with self._lock:
+            self._recover()
             cells = self.read()
             for name, value in values.items():
                 place = {k: v for k, v in where.items() if k in cells[name].dims}
                 cells[name].loc[place] = value
             self._replace(cells)
+
+    def _recover(self) -> None:
+        if self._old.is_dir() and not self.path.exists():  # killed while it was replaced
+            self._old.rename(self.path)
 
     def _replace(self, cells: xr.Dataset) -> None:
         for leftover in (self._new, self._old):

@@ -62,7 +62,8 @@ def train(
         Existing,
         typer.Option(
             help=(
-                "resume: continue, or open what is finished; overwrite: train anew and replace; "
+                "resume: continue, or open what is finished; overwrite: train anew (or go on with "
+                "what was interrupted) and replace; "
                 "error: refuse."
             )
         ),

@@ -16,7 +16,7 @@ __all__ = [
 import copy
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -84,8 +84,9 @@ class Observation:
 
     ``record`` is what was recorded in the simulator's own form, for its likelihood and for figures
     (spike counts [time, population] every ``dt`` ms up to the end of the stimulus; NaN where a
-    population was not recorded). ``sweep`` is the number of a current-clamp
-    sweep. ``notes`` say what was assumed.
+    population was not recorded). ``sweep`` is the number of a current-clamp sweep.
+    ``not_measured`` are the names of features that nobody looked for: they are NaN in ``x``, as are
+    those that the data lack, but tell nothing. ``notes`` say what was assumed.
     """
 
     stimulus: Stimulus
@@ -93,7 +94,12 @@ class Observation:
     sweep: int | None = None
     record: np.ndarray | None = None
     dt: float | None = None
+    not_measured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def measured(self, features: Sequence[Feature]) -> np.ndarray:
+        """bool [feature]: which of ``features``, those of ``x``, were measured."""
+        return np.array([f.name not in self.not_measured for f in features], dtype=bool)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -342,7 +348,7 @@ class Simulator(ABC):
                     f"{table.path.name}: {name} is given in {unit}, but {self.name} has it in "
                     f"{known[name].unit or 'no unit'}; convert it"
                 )
-        missing = [name for name in known if name not in table.values]
+        missing = tuple(name for name in known if name not in table.values)
         x = np.array([table.values.get(name, np.nan) for name in known], dtype=np.float64)
         if not np.isfinite(x).any():
             raise BadInputError(
@@ -350,7 +356,7 @@ class Simulator(ABC):
                 f"`neurosbi simulators {self.name}` lists their names"
             )
         notes = (f"not measured: {', '.join(missing)}",) if missing else ()
-        return Observation(stimulus=self.stimulus, x=x, notes=notes)
+        return Observation(stimulus=self.stimulus, x=x, not_measured=missing, notes=notes)
 
     @property
     def has_likelihood(self) -> bool:

@@ -55,7 +55,13 @@ def plot_activity(
         else:
             axes.tick_params(labelbottom=False)
     draw_deviations(
-        figure.add_subplot(grid[len(rows)]), features, observation.x, x, prior_x, spread
+        figure.add_subplot(grid[len(rows)]),
+        features,
+        observation.x,
+        x,
+        prior_x,
+        spread,
+        observation.not_measured,
     )
     return figure
 

@@ -2,7 +2,7 @@
 
 __all__ = ["draw_deviations"]
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,15 +24,17 @@ def draw_deviations(
     x: np.ndarray,
     prior_x: np.ndarray,
     spread: np.ndarray,
+    not_measured: Collection[str] = (),
 ) -> None:
     """Draw ``x[draw, feature]`` and ``prior_x[sim, feature]`` minus ``x_observed[feature]``.
 
-    In units of ``spread[feature]``; NaN are undefined features.
+    In units of ``spread[feature]``; NaN are undefined features, or ``not_measured`` ones by name.
     """
     axes.axhline(0, color=RECORDING, lw=1.2, zorder=1)
     for i in range(len(features)):
         if not (np.isfinite(x_observed[i]) and np.isfinite(spread[i])):
             word = "undefined" if not np.isfinite(x_observed[i]) else "constant"
+            word = "not measured" if features[i].name in not_measured else word
             axes.text(
                 i,
                 0,

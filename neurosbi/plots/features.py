@@ -2,7 +2,7 @@
 
 __all__ = ["plot_features"]
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,11 +17,17 @@ _BINS = 40
 
 @styled
 def plot_features(
-    features: Sequence[Feature], x_observed: np.ndarray, *, x: np.ndarray, prior_x: np.ndarray
+    features: Sequence[Feature],
+    x_observed: np.ndarray,
+    *,
+    x: np.ndarray,
+    prior_x: np.ndarray,
+    not_measured: Collection[str] = (),
 ) -> Figure:
     """Distributions of ``x[draw, feature]`` and ``prior_x[sim, feature]`` with the recorded values.
 
-    NaN are undefined values; their share is written into the panel.
+    NaN are undefined values, or features ``not_measured`` (their names); the share of simulations
+    without a value is written into the panel.
     """
     n = len(features)
     columns = min(_COLUMNS, n)
@@ -31,13 +37,19 @@ def plot_features(
     for axes in grid[n:]:
         axes.set_visible(False)
     for i, feature in enumerate(features):
-        _panel(grid[i], feature, float(x_observed[i]), x[:, i], prior_x[:, i])
+        lacking = "not measured" if feature.name in not_measured else "undefined in\nthe recording"
+        _panel(grid[i], feature, float(x_observed[i]), x[:, i], prior_x[:, i], lacking)
     _legend(figure)
     return figure
 
 
 def _panel(
-    axes: Axes, feature: Feature, observed: float, values: np.ndarray, prior: np.ndarray
+    axes: Axes,
+    feature: Feature,
+    observed: float,
+    values: np.ndarray,
+    prior: np.ndarray,
+    lacking: str,
 ) -> None:
     defined, prior_defined = values[np.isfinite(values)], prior[np.isfinite(prior)]
     low, high = _range(observed, defined, prior_defined)
@@ -50,8 +62,8 @@ def _panel(
     if np.isfinite(observed):
         axes.axvline(observed, color=ORANGE, lw=1.6)
     else:
-        axes.text(0.98, 0.95, "undefined in\nthe recording", transform=axes.transAxes, ha="right",
-                  va="top", fontsize=7.5, color=ORANGE)  # fmt: skip
+        axes.text(0.98, 0.95, lacking, transform=axes.transAxes, ha="right", va="top",
+                  fontsize=7.5, color=ORANGE)  # fmt: skip
     undefined = 100 * (1 - len(defined) / max(len(values), 1))
     if undefined >= 1:
         axes.text(0.02, 0.95, f"{undefined:.0f} % of\npredictions\nundefined",

@@ -33,7 +33,13 @@ def figures(findings: Findings) -> dict[str, "Figure"]:
     drawn = {
         "pairplot": pairplot(stored.theta, stored.parameters, true=stored.true_theta),
         "predictive": _predictive(findings, x, prior_x),
-        "features": plot_features(stored.features, stored.observation.x, x=x, prior_x=prior_x),
+        "features": plot_features(
+            stored.features,
+            stored.observation.x,
+            x=x,
+            prior_x=prior_x,
+            not_measured=stored.observation.not_measured,
+        ),
     }
     sweeps = stored.sweeps
     if sweeps is not None and len(sweeps.number) > 1:

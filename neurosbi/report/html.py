@@ -248,7 +248,7 @@ def _feature_rows(findings: Findings) -> list[dict[str, Any]]:
                 "feature": in_words(row["feature"]),
                 "description": check.features[i].description,
                 "unit": unit_text(row["unit"]),
-                "observed": number(row["observed"], width),
+                "observed": number(row["observed"], width) if prior.measured[i] else "not measured",
                 "median": number(row["predicted_median"], width),
                 "interval": _interval(row["predicted_q5"], row["predicted_q95"], width),
                 "prior": _interval(row["prior_low"], row["prior_high"], width),

@@ -18,7 +18,7 @@ from neurosbi.errors import BadInputError
 from neurosbi.steps.judging import judge_fit
 from neurosbi.steps.result import Result
 from neurosbi.store.input_results import InputResults
-from neurosbi.store.stored_result import StoredResult, measured_features
+from neurosbi.store.stored_result import StoredResult
 from neurosbi.store.sweep_results import SweepResults
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def assemble_result(
         observation.x,
         prior_x=prior_x,
         prior_status=prior_status,
-        measured=measured_features(features, config),
+        measured=observation.measured(features),
     )
     kept = prior_predictive.measured if given is None else np.asarray(given, dtype=bool)
     further = (*further, *judge_importance(importance))

@@ -29,7 +29,7 @@ from neurosbi.errors import BadInputError, MissingResourceError
 from neurosbi.progress import say
 from neurosbi.registry import simulator as make_simulator
 from neurosbi.steps.judging import judge_again
-from neurosbi.steps.manifest import MANIFEST, write_manifest
+from neurosbi.steps.manifest import MANIFEST, refuse_among_others, write_manifest
 from neurosbi.steps.recording_checks import check_locally, check_misspecification, protocol_of
 from neurosbi.steps.restrict import as_trained
 from neurosbi.steps.result import Result
@@ -102,6 +102,7 @@ def check(
         result = open_result(given) if isinstance(given, Path) else given
         if result.folder is not None:
             refuse_working_folder(result.folder)
+            refuse_among_others(result.folder)
         network = result.trained_network().to(where)
         if result.config.get("network") not in (None, network.card.get("config_hash")):
             raise BadInputError(

@@ -205,7 +205,7 @@ def _fit_by_network(
         given_network.card.get("withheld") if given_network else getattr(config, "withheld", 0.0)
     )
     if not (withheld or plan.measured.all()):
-        missing = ", ".join(in_words(name) for name in plan.config["not_measured"])
+        missing = ", ".join(in_words(name) for name in plan.observation.not_measured)
         raise BadInputError(
             f"{plan.recording.path.name}: {missing} not measured, but a network trained with "
             "withheld = 0 needs all its features; use one trained with more"

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosbi.checks import PredictiveCheck, Reason, predictive_check, predictive_draws
 from neurosbi.checks.calibration import SOURCE as CALIBRATION
-from neurosbi.checks.remedies import MORE_SIMULATIONS, TEST_IT
+from neurosbi.checks.remedies import MORE_SIMULATIONS, REFINE, TEST_IT
 from neurosbi.contract import Recording, in_words
 from neurosbi.progress import say
 from neurosbi.seeds import derive_seed
@@ -94,6 +94,7 @@ def infer(
         diagnostics["misspecification"] = unlike.to_dataset()
         reasons += unlike.reasons
     reasons += _restriction_reasons(plan)
+    reasons += _measured_reasons(plan, posterior.network)
     return assemble_result(
         plan.simulator,
         plan.observation,
@@ -175,6 +176,17 @@ def _restriction_reasons(plan: Plan) -> list[Reason]:
             remedy="fit it with the whole prior",
         )
     ]
+
+
+def _measured_reasons(plan: Plan, network: "Network") -> list[Reason]:
+    """A network that serves all data has hardly seen any with almost nothing measured."""
+    from neurosbi.inference.simulations import MOST_WITHHELD
+
+    n, total = int(plan.measured.sum()), len(plan.measured)
+    if network.refined or n >= (1 - MOST_WITHHELD) * total:
+        return []
+    few = f"only {n} of {total} features were measured, and networks learn from few such cases"
+    return [Reason("caution", few, remedy=REFINE)]
 
 
 def recording_facts(plan: Plan) -> dict[str, Any]:

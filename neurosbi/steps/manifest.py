@@ -1,6 +1,13 @@
 """``manifest.json`` of a result folder: what was fitted and how, size and checksum of every file."""
 
-__all__ = ["MANIFEST", "STORE", "check_sizes", "listed_names", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "STORE",
+    "check_sizes",
+    "listed_names",
+    "refuse_among_others",
+    "write_manifest",
+]
 
 import hashlib
 import json
@@ -52,6 +59,19 @@ def write_manifest(result: Result, folder: Path) -> None:
             ],
         },
     )
+
+
+def refuse_among_others(folder: Path) -> None:
+    """Raises `BadInputError` where a result without a manifest lies among files of others.
+
+    Nothing says then which of them may be replaced.
+    """
+    others = sorted({path.name for path in folder.iterdir()} - {*_WRITTEN})
+    if others and not (folder / MANIFEST).is_file():
+        raise BadInputError(
+            f"{folder} has no {MANIFEST} and holds more than a result ({others[0]}); move its "
+            f"{STORE} to a folder of its own"
+        )
 
 
 def listed_names(folder: Path) -> set[str]:

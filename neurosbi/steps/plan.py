@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosbi.contract import (
-    FeatureTable,
     FixedStimulus,
     Observation,
     Recorded,
@@ -71,11 +70,8 @@ class Plan:
 
     @property
     def measured(self) -> np.ndarray:
-        """bool [feature]: somebody looked for it, which a table says by naming it."""
-        names = [f.name for f in self.simulator.feature_set]
-        if not isinstance(self.recording, FeatureTable):
-            return np.ones(len(names), dtype=bool)
-        return np.array([name in self.recording.values for name in names])
+        """bool [feature]: see `Observation.measured`; of all sweeps the same are."""
+        return self.observation.measured(self.simulator.feature_set)
 
     @property
     def undefined_features(self) -> tuple[str, ...]:

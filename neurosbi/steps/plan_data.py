@@ -87,9 +87,6 @@ def plan_data(
         },
         "stimulus_family": family.to_dict()["kind"],
     }
-    if isinstance(data, FeatureTable):
-        missing = [f.name for f in simulator.feature_set if f.name not in data.values]
-        config |= {"not_measured": missing} if missing else {}
     return simulator, observation, family, method, config
 
 

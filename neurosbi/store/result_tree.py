@@ -187,7 +187,10 @@ def _observed(result: StoredResult) -> xr.Dataset:
     group = xr.Dataset(
         {"x": ("feature", np.asarray(o.x, dtype=np.float64))},
         coords=_feature_coordinate(result.features),
-        attrs={"notes": json.dumps(list(o.notes))},
+        attrs={
+            "notes": json.dumps(list(o.notes)),
+            "not_measured": json.dumps(list(o.not_measured)),
+        },
     )
     if isinstance(o, SweepObservation):
         voltage = np.asarray(o.voltage, dtype=np.float64)

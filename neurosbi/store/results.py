@@ -184,6 +184,7 @@ def _observation(observed: xr.Dataset, constant: xr.Dataset) -> Observation:
         x=x,
         record=observed["record"].values if "record" in observed else None,
         dt=float(observed.attrs["dt"]) if "dt" in observed.attrs else None,
+        not_measured=tuple(json.loads(observed.attrs.get("not_measured", "[]"))),
         notes=notes,
     )
 

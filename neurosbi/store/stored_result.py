@@ -1,8 +1,8 @@
 """All that a result on disk holds, as plain arrays and data."""
 
-__all__ = ["DIAGNOSTICS", "JSON_ATTRIBUTES", "WEIGHTS", "StoredResult", "measured_features"]
+__all__ = ["DIAGNOSTICS", "JSON_ATTRIBUTES", "WEIGHTS", "StoredResult"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,17 +65,11 @@ class StoredResult:
 
     @property
     def measured(self) -> np.ndarray:
-        """bool [feature]: see `measured_features`."""
-        return measured_features(self.features, self.config)
+        """bool [feature]: see `Observation.measured`."""
+        return self.observation.measured(self.features)
 
     @property
     def used(self) -> np.ndarray:
         """bool [feature]: the posterior is conditioned on it."""
         left_out = self.verdict.get("left_out", ())
         return np.array([f.name not in left_out for f in self.features])
-
-
-def measured_features(features: Sequence[Feature], config: Mapping[str, Any]) -> np.ndarray:
-    """bool [feature]: False for those of which the ``config`` of a fit says "not_measured"."""
-    missing = config.get("not_measured", ())
-    return np.array([f.name not in missing for f in features], dtype=bool)

@@ -113,6 +113,9 @@ def test_a_table_is_put_in_the_order_of_the_features():
     seen = LinearGaussian().observe_table(table({"y3": 4.0, "y0": 1.0, "y1": 2.0}))
     np.testing.assert_array_equal(seen.x, [1.0, 2.0, np.nan, 4.0])
     assert seen.notes == ("not measured: y2",)
+    assert seen.measured(LinearGaussian().feature_set).tolist() == [True, True, False, True]
+    lacking = LinearGaussian().observe_table(table({"y0": 1.0, "y1": 2.0, "y2": np.nan}))
+    assert lacking.not_measured == ("y3",)  # y2 was looked for, and is not there
     assert seen.stimulus.to_dict() == LinearGaussian().stimulus.to_dict()
 
 

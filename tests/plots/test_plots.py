@@ -170,6 +170,12 @@ def test_features_show_the_recorded_value():
     )
     axes = draw(figure)
     assert len(axes) == 5
+    assert [t.get_text() for t in axes[2].texts] == ["undefined in\nthe recording"]
+    values = np.zeros((50, 1))
+    missing = plot_features(
+        features[:1], np.array([np.nan]), x=values, prior_x=values, not_measured=("f0",)
+    )
+    assert [t.get_text() for t in missing.axes[0].texts] == ["not measured"]
     for a, value in zip(axes, observed, strict=True):
         low, high = a.get_xlim()
         assert np.isnan(value) or low < value < high

@@ -149,6 +149,15 @@ def test_a_result_whose_manifest_was_deleted_is_checked_and_gets_one(fitted):
     assert (fitted.folder / "manifest.json").is_file()
 
 
+def test_a_result_without_manifest_among_files_of_others_is_left_alone(fitted):
+    (fitted.folder / "manifest.json").unlink()
+    (fitted.folder / "raw.abf").write_text("mine")
+    before = sorted(fitted.folder.rglob("*"))
+    with pytest.raises(BadInputError, match=r"holds more than a result \(raw.abf\); move its"):
+        nb.check(fitted.folder, **CHECK)
+    assert sorted(fitted.folder.rglob("*")) == before
+
+
 def test_what_is_wrong_reaches_the_verdict(fitted, network_folder):
     network = nb.open_network(network_folder)
     network.estimator.scale.mul_(0.3)  # every posterior becomes much too narrow

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from exact_networks import exact_network
 from scipy.stats import multivariate_normal
 from toys import LinearGaussian
 
@@ -13,6 +14,8 @@ from neurosbi.contract import Feature, Observation, Parameter, SimulationBatch, 
 from neurosbi.errors import BadInputError
 from neurosbi.inference.pairs import held_out_pairs
 from neurosbi.seeds import derive_seed
+from neurosbi.steps.fit import plan_fit
+from neurosbi.steps.infer import _measured_reasons
 from neurosbi.steps.recording_checks import protocol_of
 
 X_O = {"y0": 0.9, "y1": -1.2, "y2": 0.6, "y3": 0.4}
@@ -185,11 +188,24 @@ def test_features_that_were_not_measured_are_left_open(tmp_path):
     assert (result.posterior["t0"] > 0).mean() > 0.8  # the mean is 1, the sd 0.5
     for seen in (result, nb.open_result(tmp_path / "r")):
         assert seen.feature_table["remark"].iloc[3] == "not measured"
+        assert seen.observation.not_measured == ("y3",)
         assert seen.prior_predictive.n_alike == len(seen.stored.prior_x)
         assert not any("y3" in reason for reason in seen.verdict.reasons)
+    text = (tmp_path / "r" / "report.html").read_text()
+    assert "not measured" in text
+    assert "undefined in the recording" not in text
     with pytest.raises(BadInputError, match="y3 not measured, but a network trained with withheld"):
         nb.fit(path, output=tmp_path / "all", withheld=0.0, **how)
     assert not (tmp_path / "all").exists()
+
+
+def test_almost_nothing_measured_is_told(tmp_path):
+    path = tmp_path / "little.csv"
+    for names, told in ((("y0",), True), (("y0", "y1"), False)):
+        path.write_text("feature,value\n" + "".join(f"{name},0.5\n" for name in names))
+        plan = plan_fit(path, simulator=LinearGaussian())
+        reasons = [r.sentence for r in _measured_reasons(plan, exact_network())]
+        assert any("only 1 of 4 features were measured" in r for r in reasons) == told
 
 
 def test_a_network_in_memory_is_found_again_from_its_result(table, tmp_path):

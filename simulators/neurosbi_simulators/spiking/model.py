@@ -234,7 +234,16 @@ class SpikingSimulator(PopulationSimulator):
         n = int(self.stimulus.duration / BIN + 1e-9)
         counts = _counts(observed.time, observed.unit, observed.units, BIN, n)
         counts[:, np.array(observed.units) == 0] = np.nan
-        return Observation(stimulus=self.stimulus, x=x, record=counts, dt=BIN, notes=observed.notes)
+        silent = {name for name, n in zip(self.names, observed.units, strict=True) if n == 0}
+        of_them = (f.name for f in self.feature_set if silent.intersection(f.name.split("_")))
+        return Observation(
+            stimulus=self.stimulus,
+            x=x,
+            record=counts,
+            dt=BIN,
+            not_measured=tuple(of_them),
+            notes=observed.notes,
+        )
 
     @property
     def unit_populations(self) -> tuple[str, ...]:

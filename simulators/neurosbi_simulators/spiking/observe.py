@@ -29,7 +29,7 @@ def spikes_of(
 
     As many units of each population are used as the model records, because synchrony, spectra and
     variances of counts depend on the number. A population that was not recorded at all has no
-    units, so its features are undefined.
+    units, so its features are not measured.
 
     Raises `BadInputError` for other populations, fewer units, or a shorter recording.
     """
@@ -51,7 +51,7 @@ def spikes_of(
                 f"neurons of it; record as many (--set recorded={numbers})"
             )
         if have == 0 and want:
-            notes.append(f"no units of {name} were recorded: its features are undefined")
+            notes.append(f"no units of {name} were recorded: its features are not measured")
         if have > want:
             notes.append(f"the first {want} of the {have} units of {name} are used")
     if trains.duration < duration - 1e-6:

@@ -129,6 +129,8 @@ def test_other_recordings_are_cut_or_refused(gif, tmp_path):
     assert np.isfinite(x["rate_E"])
     assert np.isnan([v for k, v in x.items() if k.endswith("_I")]).all()
     assert "no units of I" in observed.notes[0]
+    assert set(observed.not_measured) == {k for k in x if "I" in k.split("_")}
+    assert {"rate_I", "correlation_E_I"} <= set(observed.not_measured)
     assert observed.record[:, 0].sum() == 100 * 40
     assert np.isnan(observed.record[:, 1]).all()
     with pytest.raises(BadInputError, match="set recorded=30,100"):
