@@ -69,7 +69,8 @@ def find_region(
     if n_valid < LEAST_VALID:
         raise FitError(
             f"only {n_valid} of {len(valid)} pilot simulations have all features, at least "
-            f"{LEAST_VALID} are needed to restrict the prior; simulate a larger pilot"
+            f"{LEAST_VALID} are needed to restrict the prior; use a larger pilot (simulate --restrict "
+            "--pilot, or neurosbi.restrict), or the whole prior"
         )
     if n_valid == len(valid):
         raise FitError(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from neurosbi.contract import COARSEST_DT, SHORTEST_REST, CurrentStep, Recording, Sweep
+from neurosbi.contract.waveform import FLAT_CURRENT, block_means, waveform_window
 from neurosbi.errors import BadInputError
 from neurosbi.recordings.steps import choose_test_steps, find_steps
 
@@ -21,7 +22,6 @@ SPIKE_LEVEL = -10.0  # mV: an upward crossing is a spike
 MOST_VOLTAGE = 500.0  # mV: no membrane has more
 MOST_CURRENT = 1e4  # pA = 10 nA: no patch electrode passes more
 PADDING = 10.0  # ms of exactly constant voltage that are not a recording
-FLAT_CURRENT = 1.0  # pA
 FLAT_VOLTAGE = 0.05  # mV
 
 
@@ -244,10 +244,16 @@ def _too_little(sweep: Sweep) -> str | None:
             f"it has only {rest:.0f} ms of recording before its step; {SHORTEST_REST:.0f} ms are "
             "needed to measure the resting potential"
         )
+    if step is None and sweep.clamp == "current":
+        onset, _ = waveform_window(sweep.current[sweep.usable_from :], dt=sweep.dt)
+        if onset < SHORTEST_REST:
+            return (
+                f"its current, which is no step, flows from the start; {SHORTEST_REST:.0f} ms of "
+                "constant current before it are needed to measure the resting potential"
+            )
     return None
 
 
 def _is_constant(current: np.ndarray, dt: float) -> bool:
-    n = max(1, round(2.0 / dt))
-    blocks = current[: len(current) // n * n].reshape(-1, n).mean(axis=1)
-    return len(blocks) == 0 or float(np.ptp(blocks)) < FLAT_CURRENT
+    means = block_means(current, dt=dt)
+    return len(means) == 0 or float(np.ptp(means)) < FLAT_CURRENT

@@ -150,16 +150,35 @@ def plan_fit(
             notes = [f"membrane area {given:.3g} cm2 of the simulator that was given"]
     if network is not None:
         simulator = as_trained(simulator, network.card["simulator"])
-    inputs, together = (inputs if network is None else network.inputs), None
+    inputs = inputs if network is None else network.inputs
+    together, alone = None, "a fit to the trace takes one"
     if inputs == "features":
-        together = _together(
-            chosen_from, recording, simulator, sweep, network=network, by_name=sweeps is not None
-        )
+        try:
+            together = _together(
+                chosen_from,
+                recording,
+                simulator,
+                sweep,
+                network=network,
+                by_name=sweeps is not None,
+            )
+        except TooFewSweepsError as error:
+            if network is not None and network.takes_sets:
+                raise
+            alone = error.reason
     elif sweeps is not None and len(chosen_from.sweeps) > 1:
         raise BadInputError(
             f"a fit to the trace takes one sweep, but {len(chosen_from.sweeps)} are named; name "
             f"one (--sweeps {sweep.number}), or fit them together with --inputs features"
         )
+    steps = sum(s.test_step is not None and not s.problem for s in chosen_from.sweeps)
+    if together is None and steps > 1:
+        if sweeps is not None and inputs == "features":
+            raise BadInputError(
+                f"{recording.path.name}: the {len(chosen_from.sweeps)} sweeps named cannot be fitted "
+                f"together, because {alone}; name one (--sweeps {sweep.number})"
+            )
+        notes.append(f"one sweep by itself, because {alone}")
     if together is not None:
         family, observations, more = together
         notes += more
@@ -171,8 +190,6 @@ def plan_fit(
         observations, notes = [observation], notes + more
     trace = None
     if inputs != "features":
-        if sum(s.test_step is not None and not s.problem for s in chosen_from.sweeps) > 1:
-            notes.append("one sweep by itself, because a fit to the trace takes one")
         trace = _trace(simulator, observations[0], family, network)
     if recording.junction_potential:
         notes.append(f"{recording.junction_potential:g} mV liquid-junction correction added")
@@ -207,29 +224,32 @@ def _together(
     *,
     network: "Network | None",
     by_name: bool,
-) -> tuple[StimulusFamily, list[SweepObservation], list[str]] | None:
-    """The family of sets, the observations and notes; None if one sweep is fitted by itself."""
+) -> tuple[StimulusFamily, list[SweepObservation], list[str]]:
+    """The family of sets, the observations and notes.
+
+    Raises `TooFewSweepsError` with the reason why one sweep is fitted by itself.
+    """
     if network is not None:
         network.check_simulator(simulator)
         family = network.family if isinstance(network.family, SweepSets) else None
     else:
         family = simulator.sweep_sets
     if family is None:
-        return None
-    try:
-        observations, notes = sweeps_together(
-            recording,
-            chosen_from.sweeps,
-            simulator,
-            family,
-            reference=sweep,
-            least=2 if network is None else 1,
-            by_name=by_name,
+        one = (
+            f"simulator {simulator.name} takes one"
+            if network is None
+            else "the network given takes one"
         )
-    except TooFewSweepsError:
-        if network is None:
-            return None
-        raise
+        raise TooFewSweepsError(recording, one)
+    observations, notes = sweeps_together(
+        recording,
+        chosen_from.sweeps,
+        simulator,
+        family,
+        reference=sweep,
+        least=2 if network is None else 1,
+        by_name=by_name,
+    )
     return family, observations, notes
 
 

@@ -146,7 +146,7 @@ def run_simulations(
             run = fill(temporary)
         return SimulationRun(SimulationStore.open(path, n=n), run.simulated, run.seconds)
     if store is not None or shards is not None or _is_complete(path, n):
-        return _fill_or_leave_nothing(path, fill)
+        return _fill_or_leave_nothing(path, fill, shared=shards is not None)
     # fits of other recordings share the cache, but not the network whose maker they wait for
     check_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,14 +162,18 @@ def _is_complete(path: Path, n: int) -> bool:
         return False
 
 
-def _fill_or_leave_nothing(path: Path, fill: Callable[[Path], SimulationRun]) -> SimulationRun:
+def _fill_or_leave_nothing(
+    path: Path, fill: Callable[[Path], SimulationRun], *, shared: bool = False
+) -> SimulationRun:
+    """Fill the store; one made for nothing is removed, unless others may be filling it already."""
     if not is_vacant(path):
         return fill(path)
     check_writable(path)
     try:
         return fill(path)
     except (BadInputError, MissingResourceError):
-        _discard_unused(path)  # or the mended command would find another configuration there
+        if not shared:
+            _discard_unused(path)  # or the mended command would find another configuration there
         raise
 
 

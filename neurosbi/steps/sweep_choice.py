@@ -15,7 +15,11 @@ from neurosbi.recordings import format_sweeps, sampled_alike
 
 
 class TooFewSweepsError(BadInputError):
-    """There is nothing that sweeps could be fitted together with."""
+    """There is nothing that sweeps could be fitted together with; ``reason`` says why."""
+
+    def __init__(self, recording: Recording, reason: str) -> None:
+        super().__init__(f"{recording.path.name} cannot be fitted as a set of sweeps: {reason}")
+        self.reason = reason
 
 
 def sweeps_together(
@@ -47,12 +51,10 @@ def sweeps_together(
             observed[sweep.number] = found
     if len(observed) < least or reference.number not in observed:
         raise TooFewSweepsError(
-            f"{recording.path.name} cannot be fitted as a set of sweeps: "
-            + (
-                f"of sweep {reference.number}, {reasons[reference.number]}"
-                if reference.number in reasons
-                else f"it has fewer than {least} usable steps"
-            )
+            recording,
+            f"of sweep {reference.number}, {reasons[reference.number]}"
+            if reference.number in reasons
+            else f"it has fewer than {least} usable steps",
         )
     numbers = [s.number for s in chosen]
     usable = [s for s in chosen if s.number in observed]

@@ -100,10 +100,21 @@ def test_why_no_fit(recording, words):
 
 def test_a_waveform_can_be_fitted():
     t = np.arange(20000) * 0.05
-    current = 100 * np.sin(2 * np.pi * t / 200)
+    current = np.where(t < 50, 0.0, 100 * np.sin(2 * np.pi * t / 200))
     v = with_spikes(passive_voltage(current), [150, 350, 550])
     raw = RawSweep(4, v, current, 20000.0)
     recording = assemble(Path("x"), [raw], format="", junction_potential=0.0, metadata={})
     assert why_no_fit(recording) is None
     sweep = default_sweep(recording)
     assert (sweep.test_step, sweep.spikes, sweep.problem) == (None, 3, None)
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0])
+def test_a_waveform_without_any_rest_before_it_is_told(noise):
+    t = np.arange(20000) * 0.05
+    measured = noise * np.random.default_rng(0).normal(size=len(t))
+    for rest, told in ((0.0, True), (50.0, False)):
+        current = np.where(t < rest, 0.0, 100 * np.sin(2 * np.pi * t / 200)) + measured
+        raw = RawSweep(4, with_spikes(passive_voltage(current), [350]), current, 20000.0)
+        recording = assemble(Path("x"), [raw], format="", junction_potential=0.0, metadata={})
+        assert ("flows from the start" in (why_no_fit(recording) or "")) == told

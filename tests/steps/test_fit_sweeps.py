@@ -218,3 +218,26 @@ def test_a_network_of_a_restricted_prior_serves_sweeps(fitted, recording):
 def test_rounds_with_traces_are_refused_before_they_begin(fitted):
     with pytest.raises(BadInputError, match="leave --rounds out, or use --inputs features"):
         nb.fit(CELL, network=fitted.network_folder, rounds=2, inputs="trace", progress=False)
+
+
+def shortened(recording, *, steps_of):
+    """The recording as if its steps had ended after ``steps_of`` ms."""
+    return replace(
+        recording,
+        sweeps=tuple(
+            replace(s, test_step=replace(s.test_step, offset=s.test_step.onset + steps_of))
+            if s.test_step
+            else s
+            for s in recording.sweeps
+        ),
+    )
+
+
+def test_sweeps_that_cannot_be_fitted_together_are_told(recording):
+    short = shortened(recording, steps_of=100.0)
+    with pytest.raises(BadInputError, match=r"the 3 sweeps named cannot .* duration.*name one"):
+        plan_fit(short, sweeps="10,12,14")
+    plan = plan_fit(short)
+    assert not plan.together
+    assert any("one sweep by itself, because of sweep" in note for note in plan.observation.notes)
+    assert len(plan_fit(short, sweeps="10").observations) == 1

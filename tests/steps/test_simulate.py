@@ -393,6 +393,19 @@ def test_what_is_refused_leaves_no_store(tmp_path, error):
     assert nb.open_simulations(tmp_path / "s.zarr").summary().done == 20
 
 
+def test_a_store_that_others_may_be_filling_stays(tmp_path):
+    with pytest.raises(MissingResourceError):
+        simulate(
+            Moody(0, MissingResourceError("no memory")),
+            100,
+            tmp_path / "s.zarr",
+            shard_size=10,
+            shards=[0, 1],
+        )
+    others = simulate(Moody(-1, None), 100, tmp_path / "s.zarr", shards=[2])
+    assert others.summary().done == 10
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file" / "s.zarr", "/proc/s.zarr"):

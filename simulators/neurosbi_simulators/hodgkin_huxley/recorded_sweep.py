@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosbi.contract import COARSEST_DT, SHORTEST_REST, CurrentStep, StepFamily, Stimulus, Sweep
 from neurosbi.contract.resample import average_down
+from neurosbi.contract.waveform import waveform_window
 from neurosbi.errors import BadInputError
 
 FINEST_DT = 0.02  # ms; faster recordings are averaged down to about this
@@ -85,10 +86,11 @@ def _cut_waveform(sweep: Sweep) -> _Parts:
     voltage = np.asarray(sweep.voltage[first:], dtype=np.float64)
     _check_voltage(sweep.number, voltage)
     current = np.asarray(sweep.current[first:], dtype=np.float64)
-    stimulus = Stimulus.waveform(current, dt=sweep.dt)
+    onset, offset = waveform_window(current, dt=sweep.dt)
+    stimulus = Stimulus.waveform(current, dt=sweep.dt, onset=onset, offset=offset)
     if stimulus.onset < SHORTEST_REST:
         raise BadInputError(
-            f"sweep {sweep.number} has no step, and its current already flows at the start; "
+            f"sweep {sweep.number} has no step, and its current flows from the start; "
             f"{SHORTEST_REST:.0f} ms of constant current before it are needed"
         )
     return voltage, current, stimulus, ("the recorded current waveform itself is the stimulus",)

@@ -60,6 +60,11 @@ class Grid:
             + [(t, f"refractory period of {n}") for n, t in _each(network, "t_ref")]
             + [(_lowest(inferred, f"tau_s_{n}", t), f"tau_s of {n}") for n, t in _each(network, "tau_s")]
         )  # fmt: skip
+        if fastest <= 0:
+            raise BadInputError(
+                f"mesogif: the {name} is 0 ms, but the population model needs one of at least a "
+                "time step; give it one, or simulate single neurons (simulator spiking)"
+            )
         if dt > fastest * (1 + 1e-9):
             raise BadInputError(
                 f"mesogif: the time step of {dt:g} ms is longer than the {name} of {fastest:g} ms; "

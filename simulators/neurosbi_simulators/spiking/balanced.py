@@ -95,6 +95,14 @@ class BalancedNetwork(SpikingSimulator):
                 f"{self.name}: p is a probability of connection, got {self.settings['p']}"
             )
         self.parameters = self._inferred(self.settings["infer"])
+        inferred = [p.high for p in self.parameters if p.name == "u_r"]
+        highest = max(inferred or [self.settings["u_r"]])
+        if highest >= self.settings["u_th"]:
+            raise BadInputError(
+                f"{self.name}: the threshold u_th of {self.settings['u_th']:g} mV lies above no reset "
+                f"potential u_r, which reaches {highest:g} mV; set u_th higher"
+                + (", or infer no u_r" if inferred else ", or u_r lower")
+            )
 
     def _inferred(self, infer: Any) -> tuple[Parameter, ...]:
         names = infer.split(",") if isinstance(infer, str) else list(infer)

@@ -234,14 +234,14 @@ class SpikingSimulator(PopulationSimulator):
         n = int(self.stimulus.duration / BIN + 1e-9)
         counts = _counts(observed.time, observed.unit, observed.units, BIN, n)
         counts[:, np.array(observed.units) == 0] = np.nan
-        silent = {name for name, n in zip(self.names, observed.units, strict=True) if n == 0}
-        of_them = (f.name for f in self.feature_set if silent.intersection(f.name.split("_")))
+        recorded = [name for name, n in zip(self.names, observed.units, strict=True) if n]
+        theirs = {f.name for f in feature_sets(recorded)[self.features_name]}
         return Observation(
             stimulus=self.stimulus,
             x=x,
             record=counts,
             dt=BIN,
-            not_measured=tuple(of_them),
+            not_measured=tuple(f.name for f in self.feature_set if f.name not in theirs),
             notes=observed.notes,
         )
 

@@ -113,6 +113,7 @@ def test_networks_from_a_file(tmp_path):
         ({"sizes": [500.9, 100.2]}, "numbers of neurons"),
         ({"populations": TWO.to_dict() | {"delay": 1.5}}, "delay of 1.5 ms is not a whole number"),
         ({"populations": TWO.to_dict() | {"t_ref": [4.4, 4.0]}}, "refractory period of E of 4.4"),
+        ({"populations": TWO.to_dict() | {"t_ref": [0.0, 4.0]}}, "refractory period of E is 0 ms"),
         ({"precision": "half"}, "precision"),
         ({"synapses": 3}, "no setting"),
     ],

@@ -131,6 +131,12 @@ def test_other_recordings_are_cut_or_refused(gif, tmp_path):
     assert "no units of I" in observed.notes[0]
     assert set(observed.not_measured) == {k for k in x if "I" in k.split("_")}
     assert {"rate_I", "correlation_E_I"} <= set(observed.not_measured)
+    layers = PRESETS["two-populations"].to_dict() | {"names": ["E", "L4_E"]}
+    layered = SpikingGif(populations=layers, duration=2000.0, burn_in=300.0)
+    of_layer = layered.observe_spikes(units({"L4_E": 100}, tmp_path, stop=2000.0))
+    x = named(layered, of_layer.x)
+    assert {"rate_E", "correlation_E_L4_E"} <= set(of_layer.not_measured)
+    assert set(of_layer.not_measured) == {k for k in x if not k.endswith("L4_E") or "_E_L4" in k}
     assert observed.record[:, 0].sum() == 100 * 40
     assert np.isnan(observed.record[:, 1]).all()
     with pytest.raises(BadInputError, match="set recorded=30,100"):
@@ -208,6 +214,11 @@ def test_bad_input_is_refused_before_any_work(gif):
         (lambda: BalancedNetwork(infer="J,J"), "each once"),
         (lambda: BalancedNetwork(p=1.5), "p is a probability"),
         (lambda: BalancedNetwork(sizes="0,3"), "needs neurons"),
+        (
+            lambda: BalancedNetwork(infer="J,u_r", u_th=14.0),
+            "reaches 15 mV; set u_th higher, or inf",
+        ),
+        (lambda: BalancedNetwork(u_r=25.0), "reaches 25 mV; set u_th higher, or u_r lower"),
         (lambda: gif.traces(theta, seed=0, noise=False), "no version without noise"),
     ]
     for attempt, words in refusals:
