@@ -287,9 +287,11 @@ def _fit_line(recording: "Recording", chosen: "Sweep") -> str:
 
 
 def _named_alike(recording: "Recording", chosen: "Sweep", named: str) -> str:
-    """The named sweeps without those of another dt, beside which a fit refuses them."""
+    """The named sweeps that a fit takes together: none of another dt, and a waveform by itself."""
     from neurosbi.recordings import format_sweeps, sampled_alike, usable_sweeps
 
+    if chosen.test_step is None:
+        return format_sweeps([chosen.number])
     others = {s.number for s in usable_sweeps(recording) if not sampled_alike(s, chosen)}
     if not others:
         return named

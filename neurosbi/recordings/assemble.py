@@ -244,7 +244,7 @@ def _too_little(sweep: Sweep) -> str | None:
             f"it has only {rest:.0f} ms of recording before its step; {SHORTEST_REST:.0f} ms are "
             "needed to measure the resting potential"
         )
-    if step is None and sweep.clamp == "current":
+    if not sweep.steps:
         onset, _ = waveform_window(sweep.current[sweep.usable_from :], dt=sweep.dt)
         if onset < SHORTEST_REST:
             return (

@@ -186,7 +186,8 @@ def _measured_reasons(plan: Plan, network: "Network") -> list[Reason]:
     if network.refined or n >= (1 - MOST_WITHHELD) * total:
         return []
     few = f"only {n} of {total} features were measured, and networks learn from few such cases"
-    return [Reason("caution", few, remedy=REFINE)]
+    remedy = REFINE if plan.config.get("rounds", 1) == 1 else ""
+    return [Reason("caution", few, remedy=remedy)]
 
 
 def recording_facts(plan: Plan) -> dict[str, Any]:

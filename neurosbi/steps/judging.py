@@ -61,7 +61,7 @@ def judge_fit(
     )
     once = config.get("rounds", 1) == 1 and config.get("inputs", "features") == "features"
     if trained and once and MORE_SIMULATIONS in verdict.remedies:
-        return replace(verdict, remedies=(*verdict.remedies, REFINE))
+        return replace(verdict, remedies=tuple(dict.fromkeys((*verdict.remedies, REFINE))))
     return verdict
 
 

@@ -66,8 +66,10 @@ def refuse_among_others(folder: Path) -> None:
 
     Nothing says then which of them may be replaced.
     """
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return
     others = sorted({path.name for path in folder.iterdir()} - {*_WRITTEN})
-    if others and not (folder / MANIFEST).is_file():
+    if others:
         raise BadInputError(
             f"{folder} has no {MANIFEST} and holds more than a result ({others[0]}); move its "
             f"{STORE} to a folder of its own"

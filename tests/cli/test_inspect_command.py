@@ -1,6 +1,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from recording_files import (
     ALLEN,
@@ -90,6 +91,16 @@ def test_sweeps_of_another_dt_are_not_promised_to_a_fit(inspect, tmp_path):
     assert re.search(r"\n5 .* sampled otherwise than sweep 2\n", out)
     _, out, _ = inspect(path, "--no-plot", "--sweeps", "2,5,8")
     assert re.search(r"Next: neurosbi fit \S+ --sweeps 2,8", out)
+
+
+def test_a_waveform_among_named_sweeps_is_fitted_by_itself(inspect, tmp_path):
+    step = step_current(10)
+    ramp = np.where(np.arange(len(step)) < 4000, 0.0, np.linspace(0, 300, len(step)))
+    sweeps = [(passive_voltage(step), step), (with_spikes(passive_voltage(ramp), [300, 350]), ramp)]
+    path = write_nwb2(tmp_path / "ramp.nwb", [sweeps[0], *sweeps], rate=[20e3] * 3)
+    _, out, _ = inspect(path, "--no-plot", "--sweeps", "2,5,8")
+    assert "A fit takes sweep 8: a current waveform" in out
+    assert re.search(r"Next: neurosbi fit \S+ --sweeps 8\n", out)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,11 @@ def test_a_result_whose_manifest_was_deleted_is_checked_and_gets_one(fitted):
     assert (fitted.folder / "manifest.json").is_file()
 
 
+def test_a_result_whose_folder_is_gone_is_written_again(fitted):
+    shutil.rmtree(fitted.folder)
+    assert nb.check(fitted, **CHECK).verdict == nb.open_result(fitted.folder).verdict
+
+
 def test_a_result_without_manifest_among_files_of_others_is_left_alone(fitted):
     (fitted.folder / "manifest.json").unlink()
     (fitted.folder / "raw.abf").write_text("mine")

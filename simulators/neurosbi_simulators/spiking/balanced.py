@@ -99,8 +99,8 @@ class BalancedNetwork(SpikingSimulator):
         highest = max(inferred or [self.settings["u_r"]])
         if highest >= self.settings["u_th"]:
             raise BadInputError(
-                f"{self.name}: the threshold u_th of {self.settings['u_th']:g} mV lies above no reset "
-                f"potential u_r, which reaches {highest:g} mV; set u_th higher"
+                f"{self.name}: the threshold u_th of {self.settings['u_th']:g} mV must lie above the "
+                f"reset potential u_r, which reaches {highest:g} mV; set u_th higher"
                 + (", or infer no u_r" if inferred else ", or u_r lower")
             )
 

@@ -234,7 +234,12 @@ class SpikingSimulator(PopulationSimulator):
         n = int(self.stimulus.duration / BIN + 1e-9)
         counts = _counts(observed.time, observed.unit, observed.units, BIN, n)
         counts[:, np.array(observed.units) == 0] = np.nan
-        recorded = [name for name, n in zip(self.names, observed.units, strict=True) if n]
+        # without units of a population that simulations record; of others no feature is defined
+        recorded = [
+            name
+            for name, n, wanted in zip(self.names, observed.units, self.recorded, strict=True)
+            if n or not wanted
+        ]
         theirs = {f.name for f in feature_sets(recorded)[self.features_name]}
         return Observation(
             stimulus=self.stimulus,

@@ -131,6 +131,8 @@ def test_other_recordings_are_cut_or_refused(gif, tmp_path):
     assert "no units of I" in observed.notes[0]
     assert set(observed.not_measured) == {k for k in x if "I" in k.split("_")}
     assert {"rate_I", "correlation_E_I"} <= set(observed.not_measured)
+    only_e = SpikingGif(duration=2000.0, burn_in=300.0, recorded="30,0")
+    assert only_e.observe_spikes(units({"E": 30}, tmp_path, stop=2000.0)).not_measured == ()
     layers = PRESETS["two-populations"].to_dict() | {"names": ["E", "L4_E"]}
     layered = SpikingGif(populations=layers, duration=2000.0, burn_in=300.0)
     of_layer = layered.observe_spikes(units({"L4_E": 100}, tmp_path, stop=2000.0))
