@@ -52,7 +52,7 @@ bench: $(VENV)/.tested  ## speed and accuracy against NEURON, Brian2, sbi (hours
 	$(BIN)/python benchmarks/allen.py --write
 	$(BIN)/python benchmarks/verdict.py --out benchmarks/results/verdict.md
 	$(BIN)/python benchmarks/posterior.py
-	$(BIN)/python benchmarks/posterior.py --methods rounds --budgets 1000 10000
+	$(BIN)/python benchmarks/posterior.py --methods rounds
 	$(BIN)/python benchmarks/posterior.py --table
 
 clean:  ## remove what make made here (results and the user cache stay)
