@@ -32,7 +32,7 @@ def normal_rows(n, width, *, seed, purpose, start=0):
 class LinearGaussian(Simulator):
     """x = A theta + N(0, noise^2); the posterior under the box is a truncated Gaussian.
 
-    The last feature is undefined (NaN) wherever theta_0 < 0.
+    With ``hide_last`` the last feature is undefined (NaN) wherever theta_0 < 0.
     """
 
     name = "linear-gaussian"
@@ -64,6 +64,13 @@ class LinearGaussian(Simulator):
 
     def features_of(self, data):
         raise NotImplementedError
+
+
+class HalfHidden(LinearGaussian):
+    """The last feature is undefined where theta_0 < 0."""
+
+    name = "half-hidden"
+    hide_last = True
 
 
 class PassiveMembrane(Simulator):

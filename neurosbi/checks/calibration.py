@@ -171,7 +171,8 @@ class Calibration:
         below = self.curve_at_half
         p = np.array([binomtest(round(b * self.n), self.n, 0.5).pvalue for b in below])
         moved = np.where(p < significant, below - 0.5, 0.0)
-        shift = np.where(off & ~far, moved, bent)
+        at_median = off & ~far
+        shift = np.where(at_median, moved, bent)
         shifts: tuple[tuple[np.ndarray, Level], ...] = (
             (far, "do not use"),
             ((np.abs(shift) > CAUTION_CURVE) & ~far, "caution"),
@@ -179,9 +180,10 @@ class Calibration:
         for chosen, level in shifts:
             if chosen.any():
                 worst = int(np.argmax(np.abs(shift) * chosen))
-                middle = off[worst] and not far[worst]
                 quantile, share = (
-                    (0.5, below[worst]) if middle else self._farthest(self.theta[:, worst])
+                    (0.5, below[worst])
+                    if at_median[worst]
+                    else self._farthest(self.theta[:, worst])
                 )
                 whose = f" of {self.parameters[worst]}" if chosen.sum() > 1 else ""
                 side = "high" if share > quantile else "low"

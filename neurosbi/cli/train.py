@@ -63,8 +63,7 @@ def train(
         typer.Option(
             help=(
                 "resume: continue, or open what is finished; overwrite: train anew (or go on with "
-                "what was interrupted) and replace; "
-                "error: refuse."
+                "what was interrupted) and replace; error: refuse."
             )
         ),
     ] = Existing.resume,

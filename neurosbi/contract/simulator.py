@@ -330,8 +330,9 @@ class Simulator(ABC):
         """Features measured elsewhere, in the order of ``feature_set``; missing ones are NaN.
 
         One without a value is undefined in these data; one that the table does not name was not
-        measured, and the notes say so. All are taken to have been measured under the simulator's own ``stimulus``. Raises
-        `BadInputError` for features that this simulator does not have, or in another unit.
+        measured, and the notes say so. All are taken to have been measured under the simulator's
+        own ``stimulus``. Raises `BadInputError` for features that this simulator does not have, or
+        in another unit.
         """
         known = {f.name: f for f in self.feature_set}
         for name in table.values:

@@ -29,11 +29,15 @@ def waveform_window(current: np.ndarray, *, dt: float) -> tuple[float, float]:
     away = np.flatnonzero(np.abs(means - np.median(rest)) > max(FLAT_CURRENT, 2 * np.ptp(rest)))
     if not len(away):
         return 0.0, end
-    block = max(1, round(_BLOCK / dt)) * float(dt)
+    block = _samples(dt) * float(dt)
     return float(away[0] * block), min(float((away[-1] + 1) * block), end)
 
 
 def block_means(current: np.ndarray, *, dt: float) -> np.ndarray:
     """Means over 2 ms of ``current[time]``; what is left over at its end is not used."""
-    n = max(1, round(_BLOCK / dt))
+    n = _samples(dt)
     return current[: len(current) // n * n].reshape(-1, n).mean(axis=1)
+
+
+def _samples(dt: float) -> int:
+    return max(1, round(_BLOCK / dt))

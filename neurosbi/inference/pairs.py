@@ -114,8 +114,7 @@ def held_out_pairs(network: Network, simulations: Simulations, *, most: int) -> 
         withheld=float(card["withheld"]),
         seed=seed,
     )
-    held_out = held_out_rows(len(source), TrainingConfig(**card["training"]), seed=seed)
-    z, condition = read_chosen(source, held_out, most=most)
+    z, condition = read_chosen(source, _held_out(network, len(source)), most=most)
     theta = source.bijection.inverse(z.double() * source.scale + source.center)
     return Pairs(theta.numpy(), condition)
 
@@ -126,9 +125,13 @@ def held_out_positions(network: Network) -> np.ndarray:
     They are counted among those that ended properly, in the order of their store. Of a network of
     single sweeps: others learn from sets.
     """
+    return _held_out(network, network.card["simulations"]["used"])
+
+
+def _held_out(network: Network, n: int) -> np.ndarray:
+    """bool [n]: which of the ``n`` rows of its training were held out."""
     config = TrainingConfig(**network.card["training"])
-    used = network.card["simulations"]["used"]
-    return held_out_rows(used, config, seed=_training_seed(network))
+    return held_out_rows(n, config, seed=_training_seed(network))
 
 
 def _training_seed(network: Network) -> int:

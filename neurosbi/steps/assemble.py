@@ -59,9 +59,10 @@ def assemble_result(
     simulations at the observed stimulus. ``recording`` (name, path, format, junction_potential,
     ...) and ``config`` (method, simulations, ...) are plain data shown in the report as they are;
     ``papers`` are to be cited besides the simulator's; ``given[feature]`` says which features the
-    posterior is conditioned on (None: all that were measured); ``further`` adds reasons to the verdict; ``sweeps`` are
-    all sweeps of a fit to several, ``observation`` the first of them; ``diagnostics`` are the
-    further checks as they store themselves (see `neurosbi.store.stored_result.DIAGNOSTICS`);
+    posterior is conditioned on (None: all that were measured); ``further`` adds reasons to the
+    verdict; ``sweeps`` are all sweeps of a fit to several, ``observation`` the first of them;
+    ``diagnostics`` are the further checks as they store themselves (see
+    `neurosbi.store.stored_result.DIAGNOSTICS`);
     ``rounds`` are columns [round] of a refinement; ``importance`` weighs the very draws ``theta``;
     ``inputs`` is the trace, if the posterior is conditioned on it.
 

@@ -173,7 +173,7 @@ def plan_fit(
         )
     steps = sum(s.test_step is not None and not s.problem for s in chosen_from.sweeps)
     if together is None and steps > 1:
-        if sweeps is not None and inputs == "features":
+        if sweeps is not None:
             raise BadInputError(
                 f"{recording.path.name}: the {len(chosen_from.sweeps)} sweeps named cannot be fitted "
                 f"together, because {alone}; name one (--sweeps {sweep.number})"

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from exact_networks import exact_network
 from scipy.stats import multivariate_normal
-from toys import LinearGaussian
+from toys import HalfHidden, LinearGaussian
 
 import neurosbi as nb
 from neurosbi.contract import Feature, Observation, Parameter, SimulationBatch, Simulator, Stimulus
@@ -167,13 +167,6 @@ def test_what_makes_no_sense_without_sweeps(table, tmp_path, options, words):
     with pytest.raises(BadInputError, match=words):
         nb.fit(table, output=tmp_path / "r", progress=False, **options)
     assert not (tmp_path / "r").exists()
-
-
-class HalfHidden(LinearGaussian):
-    """The last feature is undefined where theta_0 < 0."""
-
-    name = "half-hidden"
-    hide_last = True
 
 
 def test_features_that_were_not_measured_are_left_open(tmp_path):

@@ -5,20 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import LinearGaussian
+from toys import HalfHidden, LinearGaussian
 
 import neurosbi as nb
 from neurosbi.cli import main
 from neurosbi.contract import FeatureTable
 from neurosbi.errors import BadInputError
 from neurosbi.steps.restrict import as_trained, complete_fraction
-
-
-class HalfHidden(LinearGaussian):
-    """The last feature is undefined where theta_0 < 0."""
-
-    name = "half-hidden"
-    hide_last = True
 
 
 @pytest.fixture(autouse=True)
